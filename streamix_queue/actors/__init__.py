@@ -1,0 +1,1 @@
+"""Acts: the actors, each one file, one thread and one reason to change; and what they share."""

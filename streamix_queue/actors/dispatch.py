@@ -1,0 +1,280 @@
+"""The mailboxes of the events, and whose turn it is: what fetcher, reclaimer and workers share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.tuning import share_of_turn
+from streamix_queue.runtime import Closed
+
+__all__ = ["Box", "Dispatch", "Turn"]
+
+_SMOOTHING = 0.1
+
+
+class Box:
+    """One mailbox. Every field is guarded by the lock of its `Dispatch`."""
+
+    __slots__ = ("limit", "name", "pace_s", "queue", "ready", "running")
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name = name
+        self.limit = limit
+        self.queue: deque[Delivery] = deque()
+        self.running = 0
+        self.ready = False
+        self.pace_s: float | None = None
+
+
+class Turn:
+    """Some deliveries of one mailbox for one worker. Idle workers may take from its end."""
+
+    __slots__ = ("alone", "box", "left")
+
+    def __init__(self, box: Box, deliveries: deque[Delivery], *, alone: bool = False) -> None:
+        self.box = box
+        self.left = deliveries
+        self.alone = alone
+
+    def next(self) -> Delivery | None:
+        """The next one to run, None if no more are left. A deque's pop is atomic."""
+        try:
+            return self.left.popleft()
+        except IndexError:
+            return None
+
+
+class Dispatch:
+    """Thread-safe: one lock, taken once per batch by those who put and once per turn by workers.
+
+    Mailboxes take turns, so that no event waits for another's queue. An event may be limited in
+    how many workers it has at once. Suspects run alone (see `put_suspect`).
+
+    Args:
+        limits: Event → how many of it may run at once.
+        concurrency: Workers. With one, all events share one mailbox, so that first deliveries
+            are handled in the order of the stream.
+        alone_s: How long a suspect may keep others waiting: for it to begin, and while it runs.
+        on_suspect_done: Called (on the worker's thread) when there is room for the next one.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, int],
+        concurrency: int,
+        alone_s: float = 30.0,
+        on_suspect_done: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._single = Box("", 1) if concurrency == 1 else None
+        self._boxes = {event: self._single or Box(event, limit) for event, limit in limits.items()}
+        self._ready: deque[Box] = deque()
+        self._turns: dict[int, Turn] = {}
+        self._waiting = 0
+        self._closed = False
+        self._pace_s: float | None = None
+        self._alone_s = alone_s
+        self._on_suspect_done = on_suspect_done
+        self._suspect: Delivery | None = None
+        self._suspect_turn: Turn | None = None
+        self._suspect_since = 0.0
+
+    # --- those who bring --------------------------------------------------------------------
+
+    def put(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Into the mailboxes of their events; returns what was not taken, for it is closed."""
+        with self._changed:
+            if self._closed:
+                return deliveries
+            for delivery in deliveries:
+                box = self._boxes[delivery.event]
+                box.queue.append(delivery)
+                if not box.ready and box.running < box.limit:
+                    box.ready = True
+                    self._ready.append(box)
+            if self._waiting and self._ready:
+                self._changed.notify(min(self._waiting, len(deliveries)))
+        return ()
+
+    def put_suspect(self, delivery: Delivery) -> bool:
+        """To be run alone; False if closed or if another suspect has not ended yet.
+
+        It begins when no other handler runs, and none begins beside it. Both waits are bounded
+        by ``alone_s``: a handler that takes an hour must not stop a process for two, and what
+        kills a process mostly does so at once. Two suspects never run side by side.
+        """
+        with self._changed:
+            if self._closed or not self._room_for_suspect():
+                return False
+            self._suspect, self._suspect_since = delivery, time.monotonic()
+            self._changed.notify_all()
+            return True
+
+    def room_for_suspect(self) -> bool:
+        """True if `put_suspect` would take one."""
+        with self._changed:
+            return self._room_for_suspect()
+
+    def _room_for_suspect(self) -> bool:
+        return self._suspect is None and self._suspect_turn is None
+
+    # --- those who work ---------------------------------------------------------------------
+
+    def take(self, worker: int, timeout: float) -> Turn | None:
+        """The next turn for ``worker``; None after ``timeout`` seconds.
+
+        Raises:
+            Closed: nothing will come any more.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                if self._closed:
+                    raise Closed
+                turn = self._next_turn()
+                if turn is not None:
+                    self._turns[worker] = turn
+                    return turn
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
+                self._waiting += 1
+                self._changed.wait(min(left, self._until_suspect_is_late()))
+                self._waiting -= 1
+
+    def done(self, worker: int, turn: Turn, ran: int, seconds: float) -> None:
+        """``worker`` has ended its turn, in which ``ran`` handlers took ``seconds`` in all."""
+        with self._changed:
+            self._turns.pop(worker, None)
+            box = turn.box
+            box.running -= 1
+            if ran:
+                box.pace_s = _smoothed(box.pace_s, seconds / ran, ran)
+                self._pace_s = _smoothed(self._pace_s, seconds / ran, ran)
+            if box.queue and not box.ready and box.running < box.limit:
+                box.ready = True
+                self._ready.append(box)
+                self._changed.notify()
+            if turn is self._suspect_turn:
+                self._suspect_turn = None
+                self._changed.notify_all()
+            elif self._suspect is not None and not self._turns:
+                self._changed.notify_all()
+        if turn.alone:
+            self._on_suspect_done()
+
+    def _next_turn(self) -> Turn | None:
+        now = time.monotonic()
+        if self._suspect is not None:
+            if self._turns and now - self._suspect_since < self._alone_s:
+                return None  # the running ones end first, and nothing new begins
+            delivery, self._suspect = self._suspect, None
+            box = self._boxes[delivery.event]
+            box.running += 1
+            self._suspect_turn = Turn(box, deque((delivery,)), alone=True)
+            self._suspect_since = now
+            return self._suspect_turn
+        if self._suspect_turn is not None and now - self._suspect_since < self._alone_s:
+            return None
+        if not self._ready:
+            return self._stolen_turn()
+        box = self._ready.popleft()
+        box.ready = False
+        box.running += 1
+        count = share_of_turn(len(box.queue), self._waiting, box.pace_s)
+        turn = Turn(box, deque(box.queue.popleft() for _ in range(min(count, len(box.queue)))))
+        if box.queue and box.running < box.limit:
+            box.ready = True
+            self._ready.append(box)  # at the end: the others come first
+            if self._waiting:
+                self._changed.notify()
+        return turn
+
+    def _stolen_turn(self) -> Turn | None:
+        """Half of what a busy worker has not begun: the one in its hands may take long."""
+        for turn in self._turns.values():
+            if turn.left and turn.box.running < turn.box.limit:
+                taken: deque[Delivery] = deque()
+                for _ in range((len(turn.left) + 1) // 2):
+                    try:
+                        taken.appendleft(turn.left.pop())
+                    except IndexError:
+                        break
+                if taken:
+                    turn.box.running += 1
+                    return Turn(turn.box, taken)
+        return None
+
+    def _until_suspect_is_late(self) -> float:
+        if self._suspect is None and self._suspect_turn is None:
+            return 3600.0
+        return max(0.001, self._suspect_since + self._alone_s - time.monotonic())
+
+    # --- those who look ----------------------------------------------------------------------
+
+    @property
+    def pace_s(self) -> float | None:
+        """Mean time of a handler in seconds, lately; None if none has ended yet."""
+        return self._pace_s
+
+    def idle(self) -> int:
+        """Workers that wait for work."""
+        return self._waiting
+
+    def running(self) -> int:
+        """Workers that have a turn."""
+        with self._changed:
+            return len(self._turns)
+
+    def queued(self, event: str) -> int:
+        """Deliveries in the mailbox of ``event``."""
+        return len(self._boxes[event].queue)
+
+    def depths(self) -> dict[str, int]:
+        """Mailbox → deliveries in it."""
+        with self._changed:
+            return {box.name: len(box.queue) for box in self._boxes.values()}
+
+    # --- making room, and the end ----------------------------------------------------------------
+
+    def shed(self) -> list[Delivery]:
+        """The newer half of the fullest mailbox, when it keeps idle workers from other events.
+
+        Nothing unless there are several mailboxes: then what is queued does not wait for its
+        own event's turn alone.
+        """
+        with self._changed:
+            boxes = list(self._boxes.values())
+            if self._single is not None or len(boxes) < 2 or not self._waiting:
+                return []
+            fullest = max(boxes, key=lambda box: len(box.queue))
+            shed = [fullest.queue.pop() for _ in range((len(fullest.queue) + 1) // 2)]
+            shed.reverse()
+            return shed
+
+    def close(self) -> list[Delivery]:
+        """Give out nothing more; returns what was never started (nothing the second time)."""
+        with self._changed:
+            self._closed = True
+            left = [] if self._suspect is None else [self._suspect]
+            self._suspect = None
+            for turn in self._turns.values():
+                while (delivery := turn.next()) is not None:
+                    left.append(delivery)
+            for box in {id(box): box for box in self._boxes.values()}.values():
+                left += box.queue
+                box.queue.clear()
+            self._ready.clear()
+            self._changed.notify_all()
+            return left
+
+
+def _smoothed(mean: float | None, value: float, count: int) -> float:
+    """An exponential moving average, as if ``value`` had come ``count`` times."""
+    if mean is None:
+        return value
+    return mean + (value - mean) * (1 - (1 - _SMOOTHING) ** count)

@@ -1,0 +1,87 @@
+"""The one event-loop thread of a consumer: where coroutines of handlers run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable
+from concurrent.futures import Future
+from contextvars import copy_context
+from typing import Any
+
+from streamix_queue.core.outcome import HandlerTimeout
+
+__all__ = ["EventLoop"]
+
+
+class EventLoop:
+    """Starts its thread at the first coroutine. Thread-safe.
+
+    A worker waits for its coroutine, so the limit on concurrency holds for both kinds alike.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, awaitable: Awaitable[Any], timeout_s: float | None) -> Any:
+        """Run it to its end and return or raise what it does; cancelled after ``timeout_s``.
+
+        It sees the caller's context, so that spans and bound log fields are current in it.
+        """
+        loop = self._running()
+        done: Future[Any] = Future()
+
+        async def await_it() -> None:
+            try:
+                done.set_result(await asyncio.wait_for(awaitable, timeout_s))
+            except asyncio.TimeoutError as error:
+                done.set_exception(_timeout(error, timeout_s))
+            except BaseException as error:  # noqa: BLE001 - the worker decides about all of them
+                done.set_exception(error)
+
+        # create_task() copies the context it is called in; 3.10 has no context= for it.
+        tasks: list[asyncio.Task[None]] = []  # the loop itself keeps only weak references
+        loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(await_it())), context=copy_context())
+        return done.result()
+
+    def close(self) -> None:
+        """Cancel what still runs, stop the loop and end its thread."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5.0)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=_live, args=(self._loop,), name="streamix.event-loop", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+def _live(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+def _timeout(error: BaseException, timeout_s: float | None) -> BaseException:
+    """Tell our time limit from a TimeoutError of the handler's own."""
+    if timeout_s is None or str(error):
+        return error
+    return HandlerTimeout(f"the handler ran longer than {timeout_s:g} s")

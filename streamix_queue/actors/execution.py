@@ -1,0 +1,118 @@
+"""Run one delivery: call the handler and turn every ending into one outcome. No Redis."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import time
+import traceback
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+import msgspec
+
+from streamix_queue.actors.event_loop import EventLoop
+from streamix_queue.core.delivery import Delivery, Failure
+from streamix_queue.core.facts import Interceptor
+from streamix_queue.core.outcome import ACK, DeadLetter, Reason, decide
+from streamix_queue.core.redact import redact_text
+from streamix_queue.core.registration import Registration
+
+__all__ = ["Executor", "describe"]
+
+_MAX_TRACEBACK = 8192
+_MAX_ERROR = 2000
+
+
+class Executor:
+    """Runs deliveries on the threads of the workers; holds no state of its own.
+
+    Args:
+        interceptors: Entered around the handler, outermost first.
+        loop: Where coroutines run.
+        spread: Random numbers from 0 to 1 for the jitter of retries.
+    """
+
+    def __init__(
+        self,
+        interceptors: tuple[Interceptor, ...],
+        loop: EventLoop,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        self._loop = loop
+        self._spread = spread
+        # Chosen once: without telemetry there is no context manager on the way of a message.
+        self._attempt = self._surround(interceptors) if interceptors else self._call
+
+    def run(self, delivery: Delivery) -> None:
+        """Run the handler; sets ``started_at``, ``finished_at``, ``outcome`` and ``failure``.
+
+        Each delivery has a context of its own, so that what a handler binds ends with it.
+        """
+        delivery.started_at = time.perf_counter()
+        Context().run(self._attempt, delivery)
+
+    def _call(self, delivery: Delivery) -> None:
+        registration, message = delivery.registration, delivery.message
+        assert registration is not None and message is not None  # noqa: S101 - the router saw to it
+        try:
+            data: Any = message.data
+            if registration.payload_type is not None:
+                data = msgspec.convert(data, registration.payload_type)
+            handler = registration.handler
+            result = handler(data, message) if registration.wants_message else handler(data)
+            # A coroutine of a handler that did not look like one must not be dropped un-awaited.
+            if result is not None and inspect.isawaitable(result):
+                self._loop.run(result, registration.timeout_s)
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failure of it
+            delivery.finished_at = time.perf_counter()
+            self._failed(delivery, registration, error)
+        else:
+            delivery.finished_at = time.perf_counter()
+            delivery.outcome = ACK
+
+    def _failed(self, delivery: Delivery, registration: Registration, error: BaseException) -> None:
+        delivery.failure = describe(error)
+        if isinstance(error, msgspec.ValidationError) and _from_conversion(error, registration):
+            delivery.outcome = DeadLetter(Reason.INVALID)
+            return
+        assert delivery.message is not None  # noqa: S101
+        delivery.outcome = decide(registration.policy, delivery.message.retries, error, self._spread())
+
+    def _surround(self, interceptors: tuple[Interceptor, ...]) -> Callable[[Delivery], None]:
+        inner: Callable[[Delivery], None] = self._call
+        for interceptor in reversed(interceptors):
+            inner = _within(interceptor, inner)
+        return inner
+
+
+def _within(interceptor: Interceptor, inner: Callable[[Delivery], None]) -> Callable[[Delivery], None]:
+    def attempt(delivery: Delivery) -> None:
+        with interceptor.processing(delivery):
+            inner(delivery)
+
+    return attempt
+
+
+def _from_conversion(error: BaseException, registration: Registration) -> bool:
+    """True if our own conversion raised it, and not a conversion inside the handler."""
+    if registration.payload_type is None or error.__traceback__ is None:
+        return False
+    return error.__traceback__.tb_next is None
+
+
+def describe(error: BaseException) -> Failure:
+    """``error`` as bounded text without secrets; keeps no frame, which would pin the payload."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a handler's exception may have a broken __str__
+        text = "<unprintable error>"
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    trace = "".join(lines)[-_MAX_TRACEBACK:]
+    return Failure(_name(type(error)), redact_text(text[:_MAX_ERROR]), redact_text(trace))
+
+
+def _name(kind: type[BaseException]) -> str:
+    module = kind.__module__
+    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"

@@ -1,0 +1,171 @@
+"""The fetcher: takes new entries from the stream and the inboxes, as many as there are credits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from streamix_queue.actors.dispatch import Dispatch
+from streamix_queue.actors.groups import MendGroups
+from streamix_queue.actors.io_actor import BrokerActor
+from streamix_queue.actors.leases import LeaseTable
+from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.actors.router import Router
+from streamix_queue.broker.protocol import ConsumerBroker, Entry
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
+from streamix_queue.core.facts import Fetched, Polled
+from streamix_queue.core.tuning import plan_read, prefetch_for, resume_at
+from streamix_queue.runtime import Credits
+
+__all__ = ["Fetcher", "Prefetch"]
+
+_OWN_PENDING_PAGE = 500
+
+
+class Prefetch:
+    """How many entries to hold: fixed, or following the handlers. Owned by the fetcher thread."""
+
+    def __init__(self, credits_: Credits, concurrency: int, fixed: int | None) -> None:
+        self._credits = credits_
+        self._concurrency = concurrency
+        self._fixed = fixed
+        self._mean_bytes = 0.0
+
+    def saw(self, size_bytes: int) -> None:
+        """Note the size of an entry."""
+        self._mean_bytes += (size_bytes - self._mean_bytes) * 0.1
+
+    def adjust(self, pace_s: float | None) -> int:
+        """Set the limit of the credits; how many free ones are worth a read."""
+        if self._fixed is None:
+            wanted = prefetch_for(pace_s, self._concurrency, self._mean_bytes)
+            # A twentieth either way is noise, and not worth a lock.
+            if abs(wanted - self._credits.limit) * 20 > self._credits.limit:
+                self._credits.resize(wanted)
+        return resume_at(self._credits.limit, self._concurrency)
+
+
+class Fetcher(BrokerActor):
+    """Owns the blocking read.
+
+    A read whose reply is lost has still delivered its entries: they are pending under our name
+    and nobody here knows them. So after every broken read it looks for what is pending for us
+    and not held. That inference needs a name that is ours alone; under a name that the user
+    gave it waits for the lease to lapse instead, like anybody else.
+    """
+
+    def __init__(
+        self,
+        broker: ConsumerBroker,
+        outage: Outage,
+        *,
+        stream: bytes,
+        inboxes: Mapping[str, bytes],
+        name_is_unique: bool,
+        prefetch: Prefetch,
+        batch_size: int | None,
+        block_ms: int,
+        credits_: Credits,
+        leases: LeaseTable,
+        dispatch: Dispatch,
+        router: Router,
+        mend_groups: MendGroups,
+        notice: Notice,
+    ) -> None:
+        super().__init__("fetcher", broker, outage)
+        self.progress_deadline = block_ms / 1000 + 15.0
+        self._stream = stream
+        self._inboxes = inboxes
+        self._name_is_unique = name_is_unique
+        self._prefetch = prefetch
+        self._batch_size = batch_size
+        self._block_ms = block_ms
+        self._credits = credits_
+        self._leases = leases
+        self._dispatch = dispatch
+        self._router = router
+        self._mend_groups = mend_groups
+        self._notice = notice
+        # True at the start as well: a predecessor that stalled may have left some.
+        self._may_have_lost_a_reply = True
+
+    def step(self) -> None:
+        """Wait for credits, then read once."""
+        needed = self._prefetch.adjust(self._dispatch.pace_s)
+        free = self._credits.free
+        if free < needed:
+            free = self._credits.wait(needed, timeout=0.2)
+        if free < 1:
+            # No credits though workers wait: one event's queue holds them all.
+            self._router.park(self._dispatch.shed())
+            return
+        if self.stopping.is_set():
+            return
+        if self._may_have_lost_a_reply and self._name_is_unique:
+            self._pick_up_lost_replies()
+        self._may_have_lost_a_reply = False
+        self._read(free)
+
+    def _read(self, free: int) -> None:
+        keys = [self._stream, *self._inboxes_with_room()]
+        count = plan_read(free, len(keys), self._batch_size).count
+        started = time.perf_counter()
+        try:
+            reply = self.broker.read(keys, count, self._block_ms)
+        except GroupMissing as error:
+            self._polled(0, started, error)
+            self._outage.ended()
+            self._mend_groups(self.broker)
+            self.pause(0.05)
+            return
+        except BrokerUnavailable as error:
+            self._may_have_lost_a_reply = True
+            self._polled(0, started, error)
+            raise
+        self.answered()
+        taken = 0
+        for key, entries in reply:
+            taken += len(entries)
+            self._deliver(key, entries)
+        self._polled(taken, started, None)
+
+    def _inboxes_with_room(self) -> list[bytes]:
+        """The inboxes of events whose mailbox is not the one that is too full."""
+        inboxes, half = self._inboxes, self._credits.limit // 2
+        return [key for event, key in inboxes.items() if self._dispatch.queued(event) <= half]
+
+    def _deliver(self, key: bytes, entries: list[Entry]) -> None:
+        read_at, leased_at = time.perf_counter(), time.monotonic()
+        source = "new" if key == self._stream else "inbox"
+        deliveries = [
+            Delivery(key, entry_id, fields, read_at, leased_at, 1, source)
+            for entry_id, fields in entries
+            if fields is not None
+        ]
+        if deliveries:
+            self._prefetch.saw(len(deliveries[0].fields[-1]))
+            self._router.route(deliveries)
+            self._notice(Fetched(source, len(deliveries)))
+
+    def _pick_up_lost_replies(self) -> None:
+        for key in (self._stream, *self._inboxes.values()):
+            pending = self.broker.own_pending(key, _OWN_PENDING_PAGE)
+            unknown = [lease for lease in pending if self._leases.get(key, lease[0]) is None]
+            if not unknown:
+                continue
+            taken = self.broker.take(key, unknown)
+            read_at, leased_at = time.perf_counter(), time.monotonic()
+            found = [Delivery(key, i, fields, read_at, leased_at, n, "inbox") for i, n, fields in taken]
+            if found:
+                self._router.route(found)
+                self._notice(Fetched("recovered", len(found)))
+
+    def _polled(self, count: int, started: float, error: Exception | None) -> None:
+        seconds = time.perf_counter() - started
+        self._notice(Polled(count, seconds, type(error).__name__ if error else ""))
+
+    def wake(self) -> None:
+        """From another thread: end the waiting, for credits and for entries."""
+        self._credits.wake()
+        self.broker.interrupt()

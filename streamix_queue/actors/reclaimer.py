@@ -1,0 +1,191 @@
+"""The reclaimer: takes over what others left behind, and lets suspects run one at a time."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from streamix_queue.actors.alarm import Alarm
+from streamix_queue.actors.dispatch import Dispatch
+from streamix_queue.actors.groups import MendGroups
+from streamix_queue.actors.io_actor import BrokerActor
+from streamix_queue.actors.leases import LeaseTable
+from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.actors.router import Router
+from streamix_queue.broker.protocol import Claimed, ConsumerBroker
+from streamix_queue.core.dead_letter import Origin, trimmed_letter
+from streamix_queue.core.delivery import Delivery, Failure
+from streamix_queue.core.errors import GroupMissing
+from streamix_queue.core.facts import Fetched, Reclaimed, SuspectStarted, Trimmed
+from streamix_queue.core.outcome import RELEASE, DeadLetter, Reason
+from streamix_queue.core.settlement import Bury, Lease
+from streamix_queue.runtime import Credits
+
+__all__ = ["Reclaimer", "Suspects"]
+
+_PAGE = 100
+_START = b"0-0"
+_CROWDED_S = 0.05
+
+
+class Suspects:
+    """Entries delivered before without a recorded outcome, waiting to run alone.
+
+    Touched by the reclaimer's thread alone; handed from one reclaimer to the next.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[Delivery] = deque()
+
+
+class Reclaimer(BrokerActor):
+    """Sweeps the pending lists of the stream and the inboxes every third of a lease.
+
+    A process that dies takes the blame to everything it held: the one message that killed it and
+    all its neighbours come back alike, delivered twice. So each of them runs alone here, after
+    its start was counted in Redis; whichever has been started ``max_deliveries`` times in all
+    without an end is the one, and goes to the dead letters. Its neighbours end, and are clear.
+    """
+
+    def __init__(
+        self,
+        broker: ConsumerBroker,
+        outage: Outage,
+        *,
+        keys: Sequence[bytes],
+        origin: Origin,
+        lease_s: float,
+        max_deliveries: int,
+        suspects: Suspects,
+        credits_: Credits,
+        leases: LeaseTable,
+        dispatch: Dispatch,
+        router: Router,
+        mend_groups: MendGroups,
+        alarm: Alarm,
+        notice: Notice,
+    ) -> None:
+        super().__init__("reclaimer", broker, outage)
+        self._origin = origin
+        self._lease_ms = round(lease_s * 1000)
+        self._every_s = lease_s / 3
+        self._max_deliveries = max_deliveries
+        self._suspects = suspects
+        self._credits = credits_
+        self._leases = leases
+        self._dispatch = dispatch
+        self._router = router
+        self._mend_groups = mend_groups
+        self._alarm = alarm
+        self._notice = notice
+        # Kept between sweeps: from the start each time, busy entries at the head would for ever
+        # hide an idle one at the tail, since XAUTOCLAIM looks at ten times COUNT at most.
+        self._cursors = dict.fromkeys(keys, _START)
+        self._next_sweep = 0.0
+
+    def step(self) -> None:
+        """Start a suspect if there is room, sweep if it is time, else wait."""
+        self._start_suspect()
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + self.run_once()
+        elif not self._suspects.waiting or not self._dispatch.room_for_suspect():
+            self._alarm.wait(min(self._next_sweep - now, 5.0))
+
+    def sweep_now(self) -> None:
+        """From any thread: a member has handed entries back."""
+        self._next_sweep = 0.0
+        self._alarm.ring()
+
+    def run_once(self) -> float:
+        """One page of every pending list; seconds until it is worth to look again."""
+        for key, cursor in list(self._cursors.items()):
+            room = self._room()
+            if room < 1:
+                return _CROWDED_S
+            try:
+                claimed = self.broker.reclaim(key, self._lease_ms, cursor, min(_PAGE, room))
+            except GroupMissing:
+                self._mend_groups(self.broker)
+                continue
+            self.answered()
+            self._cursors[key] = claimed.cursor
+            self._accept(key, claimed)
+        if any(cursor != _START for cursor in self._cursors.values()):
+            return 0.0
+        # Spread, so that the members of a group do not all sweep in the same moment.
+        return self._every_s * random.uniform(0.8, 1.2)  # noqa: S311
+
+    def _room(self) -> int:
+        """How many to take: suspects wait for their turn, and must not take all the credits."""
+        for_suspects = max(1, self._credits.limit // 4) - len(self._suspects.waiting)
+        return min(self._credits.free, for_suspects)
+
+    def _accept(self, key: bytes, claimed: Claimed) -> None:
+        read_at, leased_at = time.perf_counter(), time.monotonic()
+        innocent: list[Delivery] = []
+        suspects: list[Delivery] = []
+        for entry_id, deliveries, fields in claimed.entries:
+            delivery = Delivery(key, entry_id, fields, read_at, leased_at, deliveries, "reclaim")
+            delivery.suspect = deliveries > 1
+            (suspects if delivery.suspect else innocent).append(delivery)
+        if innocent:
+            self._router.route(innocent)
+        # Held, and so renewed, while they wait; not decoded, for even that may kill.
+        self._suspects.waiting.extend(self._leases.add(suspects))
+        if claimed.entries:
+            self._notice(Reclaimed(len(claimed.entries)))
+            self._notice(Fetched("reclaim", len(claimed.entries)))
+        for entry_id in claimed.trimmed:
+            self._mark_trimmed(key, entry_id)
+
+    def _mark_trimmed(self, key: bytes, entry_id: bytes) -> None:
+        if self._leases.get(key, entry_id) is not None:
+            return  # we have it in hand, and the renewer tells
+        now = datetime.now(timezone.utc).isoformat()
+        letter = trimmed_letter(entry_id, self._origin, str(uuid.uuid4()), now)
+        self.broker.settle([Bury(Lease(key, entry_id, 0, fresh=True), letter)])
+        self._notice(Trimmed(key.decode(), entry_id.decode(), held=False))
+
+    def _start_suspect(self) -> None:
+        waiting = self._suspects.waiting
+        if not waiting or not self._dispatch.room_for_suspect():
+            return
+        delivery = waiting[0]
+        if delivery.lost:
+            self._router.settle(waiting.popleft(), RELEASE)
+            return
+        lease = Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh=False)
+        starts = self.broker.suspect(lease)
+        waiting.popleft()
+        if starts == 0:
+            delivery.lost = True
+            self._router.settle(delivery, RELEASE)
+            return
+        if starts >= self._max_deliveries:
+            self._bury(delivery, starts)
+            return
+        self._notice(SuspectStarted(delivery, starts))
+        outcome = self._router.open(delivery)
+        if outcome is not None:
+            self._router.settle(delivery, outcome)
+        elif not self._dispatch.put_suspect(delivery):
+            self._router.settle(delivery, RELEASE)  # closed meanwhile: we are stopping
+
+    def _bury(self, delivery: Delivery, starts: int) -> None:
+        # The envelope is opened to make the letter readable; were that what kills, it is kept
+        # raw at the next try.
+        if starts == self._max_deliveries:
+            self._router.open(delivery)
+        else:
+            delivery.raw = None
+        delivery.failure = Failure("Crash", f"the process died {starts} times while it had this message")
+        self._router.settle(delivery, DeadLetter(Reason.CRASH))
+
+    def wake(self) -> None:
+        """From another thread: end the wait."""
+        self._alarm.ring()

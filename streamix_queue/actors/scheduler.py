@@ -1,0 +1,87 @@
+"""The scheduler: brings retries back when they are due, by the server's clock."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from streamix_queue.actors.alarm import Alarm
+from streamix_queue.actors.io_actor import BrokerActor
+from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.broker.protocol import ConsumerBroker
+from streamix_queue.core.dead_letter import Origin, unreadable_member
+from streamix_queue.core.errors import Malformed
+from streamix_queue.core.facts import Promoted
+from streamix_queue.core.wire import unframe
+
+__all__ = ["Scheduler"]
+
+_PAGE = 100
+_LONGEST_WAIT_S = 1.0
+
+
+class Scheduler(BrokerActor):
+    """Any member moves what is due; nobody leads. Sleeps towards the next due time.
+
+    It also sees the group's nudge, which a member sets that hands entries back: one command a
+    second serves both.
+    """
+
+    def __init__(
+        self,
+        broker: ConsumerBroker,
+        outage: Outage,
+        *,
+        origin: Origin,
+        alarm: Alarm,
+        on_nudge: Callable[[], None],
+        notice: Notice,
+    ) -> None:
+        super().__init__("scheduler", broker, outage)
+        self._origin = origin
+        self._alarm = alarm
+        self._on_nudge = on_nudge
+        self._notice = notice
+        self._nudge: bytes | None = None
+
+    def step(self) -> None:
+        """Move what is due, then wait until the next is."""
+        wait_s = self.run_once()
+        if wait_s > 0:
+            self._alarm.wait(wait_s)
+
+    def run_once(self) -> float:
+        """Move up to a page of what is due; seconds until it is worth to look again."""
+        due = self.broker.due(_PAGE)
+        self.answered()
+        if due.nudge != self._nudge:
+            if self._nudge is not None:
+                self._on_nudge()
+            self._nudge = due.nudge
+        readable = [member for member in due.members if self._readable(member)]
+        if readable:
+            self._notice(Promoted(self.broker.promote(readable)))
+        if len(due.members) == _PAGE:
+            return 0.0
+        longest = _LONGEST_WAIT_S * random.uniform(0.7, 1.0)  # noqa: S311 - spreads the members
+        return longest if due.next_in_ms is None else min(longest, max(due.next_in_ms / 1000, 0.001))
+
+    def _readable(self, member: bytes) -> bool:
+        """True for a member of ours; another must not block those behind it."""
+        try:
+            event, *fields = unframe(member)
+            event.decode()
+        except (Malformed, ValueError):
+            fields = []
+        if fields and len(fields) % 2 == 0:
+            return True
+        now = datetime.now(timezone.utc).isoformat()
+        letter = unreadable_member(member, self._origin, str(uuid.uuid4()), now)
+        self.broker.discard_delayed(member, letter)
+        return False
+
+    def wake(self) -> None:
+        """From another thread: end the wait."""
+        self._alarm.ring()

@@ -1,0 +1,152 @@
+"""From an outcome to the command that carries it out. Pure but for the ids and times it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from streamix_queue.core.dead_letter import Origin, dead_letter
+from streamix_queue.core.delivery import Delivery, Failure
+from streamix_queue.core.keys import Keys
+from streamix_queue.core.outcome import Ack, DeadLetter, HandOver, Park, Release, RetryLater
+from streamix_queue.core.settlement import (
+    Absolve,
+    AckEntries,
+    Bury,
+    Command,
+    Forward,
+    HandBack,
+    Lease,
+    Schedule,
+)
+from streamix_queue.core.wire import Attempt, History, for_retry, history_of, with_history
+
+__all__ = ["Batch", "Planner"]
+
+_MAX_IDS = 256
+
+
+class Batch:
+    """A command and the deliveries that it settles.
+
+    Attributes:
+        held: Redis has refused it before.
+        sent_before: It was sent before and the reply was lost: it may have been carried out.
+    """
+
+    __slots__ = ("command", "deliveries", "held", "sent_before")
+
+    def __init__(self, command: Command, deliveries: Sequence[Delivery]) -> None:
+        self.command = command
+        self.deliveries = deliveries
+        self.held = False
+        self.sent_before = False
+
+    def resend(self) -> None:
+        """Make it fit for a second try: "not pending" may now mean that the first was done."""
+        self.sent_before = True
+        if isinstance(self.command, (Schedule, Bury, Forward)):
+            self.command = replace(self.command, lease=replace(self.command.lease, fresh=False))
+
+
+class Planner:
+    """Makes the commands of one member. Owned by the settler thread.
+
+    Args:
+        keys: The group's keys.
+        origin: Who we are, for dead letters.
+        lease_s: How long a lease lasts, in seconds.
+    """
+
+    def __init__(self, keys: Keys, origin: Origin, lease_s: float) -> None:
+        self._keys = keys
+        self._origin = origin
+        self._lease_s = lease_s
+
+    def plan(
+        self, deliveries: Sequence[Delivery], *, monotonic: float, now: str, new_id: Callable[[], str]
+    ) -> tuple[list[Batch], list[Delivery]]:
+        """The commands for ``deliveries``, and those that need none, for another owns them.
+
+        Args:
+            deliveries: Each with an outcome.
+            monotonic: ``time.monotonic()``.
+            now: ISO 8601 text.
+            new_id: Makes a UUID for a dead letter.
+        """
+        batches: list[Batch] = []
+        acks: dict[bytes, list[Delivery]] = {}
+        absolved: list[Delivery] = []
+        released: dict[bytes, list[Delivery]] = {}
+        forgotten: list[Delivery] = []
+        for delivery in deliveries:
+            outcome = delivery.outcome
+            if isinstance(outcome, Ack):
+                acks.setdefault(delivery.key, []).append(delivery)
+                if delivery.suspect:
+                    absolved.append(delivery)
+            elif delivery.lost:
+                forgotten.append(delivery)
+            elif isinstance(outcome, Release):
+                released.setdefault(delivery.key, []).append(delivery)
+            else:
+                lease = self._lease(delivery, monotonic)
+                batches.append(Batch(self._single(delivery, lease, now, new_id), [delivery]))
+        for key, done in acks.items():
+            for start in range(0, len(done), _MAX_IDS):
+                part = done[start : start + _MAX_IDS]
+                batches.append(Batch(AckEntries(key, [d.entry_id for d in part]), part))
+        if absolved:
+            batches.append(Batch(Absolve([self._lease(d, monotonic) for d in absolved]), []))
+        idle_ms = round(self._lease_s * 1000)
+        for _key, back in released.items():
+            for start in range(0, len(back), _MAX_IDS):
+                part = back[start : start + _MAX_IDS]
+                leases = [self._lease(d, monotonic) for d in part]
+                batches.append(Batch(HandBack(leases, idle_ms), part))
+        return batches, forgotten
+
+    def _single(self, delivery: Delivery, lease: Lease, now: str, new_id: Callable[[], str]) -> Command:
+        outcome = delivery.outcome
+        if isinstance(outcome, RetryLater):
+            return self._schedule(delivery, lease, outcome, now)
+        if isinstance(outcome, DeadLetter):
+            attempts = self._attempts(delivery, now)
+            return Bury(lease, dead_letter(delivery, outcome.reason, self._origin, attempts, new_id(), now))
+        assert isinstance(outcome, (HandOver, Park))  # noqa: S101
+        assert delivery.raw is not None  # noqa: S101
+        history = history_of(delivery.history)
+        if not history.source_id:
+            history.source_id = delivery.entry_id.decode()
+        history.cause = history.cause or "handover"
+        fields = with_history(delivery.raw, delivery.extras, history)
+        return Forward(lease, delivery.event, fields, always=isinstance(outcome, Park))
+
+    def _schedule(self, delivery: Delivery, lease: Lease, outcome: RetryLater, now: str) -> Schedule:
+        assert delivery.message is not None and delivery.raw is not None  # noqa: S101
+        history = self._history_with_attempt(delivery, now)
+        raw = for_retry(delivery.raw, delivery.message.retries + 1, now)
+        return Schedule(lease, outcome.delay_ms, delivery.event, with_history(raw, delivery.extras, history))
+
+    def _history_with_attempt(self, delivery: Delivery, now: str) -> History:
+        history = history_of(delivery.history)
+        if not history.source_id:
+            history.source_id = delivery.entry_id.decode()
+        failure = delivery.failure or Failure("", "")
+        attempt = Attempt(
+            at=now,
+            seconds=round(max(delivery.finished_at - delivery.started_at, 0.0), 6),
+            error_type=failure.error_type,
+            error=failure.error[:200],
+            consumer=self._origin.consumer,
+        )
+        return history.after(attempt, cause="retry", previous=delivery.trace or "")
+
+    def _attempts(self, delivery: Delivery, now: str) -> list[Attempt]:
+        if delivery.started_at:
+            return self._history_with_attempt(delivery, now).attempts
+        return history_of(delivery.history).attempts
+
+    def _lease(self, delivery: Delivery, monotonic: float) -> Lease:
+        fresh = monotonic - delivery.leased_at < self._lease_s
+        return Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh)

@@ -1,0 +1,132 @@
+"""`publish()` and `consume()`: 0.1.0's two functions, thin over `Publisher` and `Consumer`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from streamix_queue.consumer import BACKOFF_BASE_MS, BACKOFF_JITTER, BACKOFF_MAX_MS, Consumer
+from streamix_queue.core.config import DEFAULT_GROUP, DEFAULT_REDIS_URL, DEFAULT_STREAM
+from streamix_queue.core.message import StreamMessage
+from streamix_queue.publisher import Publisher
+
+__all__ = ["consume", "publish"]
+
+_MAX_PUBLISHERS = 32
+_publishers: OrderedDict[tuple[str, str], Publisher] = OrderedDict()
+_lock = threading.Lock()  # guards the dictionary, not the publishers, which are thread-safe
+
+
+def publish(
+    event: str,
+    data: dict[str, Any],
+    *,
+    redis_url: str = DEFAULT_REDIS_URL,
+    stream: str = DEFAULT_STREAM,
+    group: str | None = None,
+) -> StreamMessage:
+    """Publish one event; see `Publisher.publish`. Keeps its connections between calls.
+
+    Args:
+        event: Its name, e.g. ``"user.created"``.
+        data: The payload: a JSON object.
+        redis_url: ``redis://``, ``rediss://`` or ``unix://``.
+        stream: The stream.
+        group: A consumer group to create if it is missing, so that the event is kept for it.
+            None stands for 0.1.0's ``"app.workers"``, which had no effect there.
+
+    Returns:
+        The message.
+
+    Raises:
+        As `Publisher.publish`.
+    """
+    return _publisher(redis_url, stream).publish(event, data, group=group)
+
+
+def consume(
+    event: str,
+    handler: Callable[..., Any],
+    *,
+    redis_url: str = DEFAULT_REDIS_URL,
+    stream: str = DEFAULT_STREAM,
+    group: str = DEFAULT_GROUP,
+    consumer: str | None = None,
+    retry_limit: int = 3,
+    batch_size: int | None = None,
+    block_ms: int = 5000,
+    claim_idle_ms: int = 60_000,
+    concurrency: int = 1,
+    prefetch: int | None = None,
+    backoff_base_ms: int = BACKOFF_BASE_MS,
+    backoff_max_ms: int = BACKOFF_MAX_MS,
+    backoff_jitter: float = BACKOFF_JITTER,
+    start_from: str | datetime = "beginning",
+    drain_timeout_ms: int = 30_000,
+    max_deliveries: int = 5,
+    metrics_port: int | None = None,
+) -> None:
+    """Handle ``event`` with ``handler``; blocks until stopped. `Consumer` explains the options.
+
+    Example:
+        >>> consume("user.created", on_user_created, group="service-a", concurrency=8)
+
+    Raises:
+        As `Consumer.run`.
+    """
+    member = Consumer(
+        redis_url,
+        stream,
+        group,
+        consumer=consumer,
+        concurrency=concurrency,
+        retry_limit=retry_limit,
+        backoff_base_ms=backoff_base_ms,
+        backoff_max_ms=backoff_max_ms,
+        backoff_jitter=backoff_jitter,
+        batch_size=batch_size,
+        prefetch=prefetch,
+        block_ms=block_ms,
+        claim_idle_ms=claim_idle_ms,
+        start_from=start_from,
+        drain_timeout_ms=drain_timeout_ms,
+        max_deliveries=max_deliveries,
+        metrics_port=metrics_port,
+    )
+    member.on(event, handler)
+    member.run()
+
+
+def _publisher(redis_url: str, stream: str) -> Publisher:
+    key = (redis_url, stream)
+    with _lock:
+        publisher = _publishers.get(key)
+        if publisher is None:
+            publisher = _publishers[key] = Publisher(redis_url, stream)
+            if len(_publishers) > _MAX_PUBLISHERS:
+                _, oldest = _publishers.popitem(last=False)
+                oldest.close()
+        else:
+            _publishers.move_to_end(key)
+        return publisher
+
+
+def _forked() -> None:
+    global _lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked for ever
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+@atexit.register
+def close_publishers() -> None:
+    """Close the connections that `publish` keeps. Called at exit; harmless at any time."""
+    with _lock:
+        while _publishers:
+            _publishers.popitem()[1].close()

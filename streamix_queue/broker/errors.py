@@ -1,0 +1,70 @@
+"""Redis' and redis-py's errors → the library's few kinds, by what can be done about them."""
+
+from __future__ import annotations
+
+import re
+
+import redis
+
+from streamix_queue.core import errors
+
+__all__ = ["classify"]
+
+# Inside a script's error the code stands anywhere in the text: "ERR Error running script …: -OOM …".
+_CODES: tuple[tuple[str, type[errors.BrokerError], str], ...] = (
+    ("NOSCRIPT", errors.BrokerUnavailable, ""),
+    ("NOGROUP", errors.GroupMissing, ""),
+    ("WRONGTYPE", errors.WrongKeyType, "look at the key with `TYPE` and move or delete it"),
+    ("OOM", errors.OutOfMemory, "raise maxmemory, or trim streams that nobody needs"),
+    ("NOREPLICAS", errors.NotEnoughReplicas, "bring the replicas back, or lower min-replicas-to-write"),
+    ("READONLY", errors.BrokerUnavailable, "this is a replica: point the URL at the primary"),
+    ("LOADING", errors.BrokerUnavailable, "Redis is loading its data: wait"),
+    ("MASTERDOWN", errors.BrokerUnavailable, ""),
+    ("CLUSTERDOWN", errors.BrokerUnavailable, ""),
+    ("TRYAGAIN", errors.BrokerUnavailable, ""),
+    ("BUSY", errors.BrokerUnavailable, "a script blocks the server: see SCRIPT KILL"),
+    ("MISCONF", errors.BrokerUnavailable, "Redis cannot write to its disk: see the server's log"),
+    ("UNBLOCKED", errors.BrokerUnavailable, ""),
+    ("NOPERM", errors.BrokerRefused, "grant the command and the key to this user (ACL SETUSER)"),
+    ("NOAUTH", errors.BrokerRefused, "put user and password into the URL"),
+    ("WRONGPASS", errors.BrokerRefused, "check user and password in the URL"),
+    ("CROSSSLOT", errors.BrokerRefused, "put a hash tag into the stream's name: {app.events}"),
+)
+_GROUP_GONE = ("stream key no longer exists", "consumer group this client was blocked on no longer exists")
+_DENIED = re.compile(r"can't run this command|ACL failure in script|no permissions")
+
+
+def classify(error: BaseException, where: str) -> errors.BrokerError:
+    """The library's error for what redis-py raised.
+
+    Args:
+        error: From redis-py or the socket.
+        where: The server, without secrets, for the text.
+    """
+    text = str(error)[:300]
+    if isinstance(error, errors.BrokerError):
+        return error
+    if any(phrase in text for phrase in _GROUP_GONE):
+        return errors.GroupMissing(f"{where}: {text}")
+    if isinstance(error, (redis.AuthenticationError, redis.exceptions.NoPermissionError)):
+        return errors.BrokerRefused(f"{where}: {text}: check user, password and ACL of the URL")
+    # redis-py strips the code of the errors it has a class for.
+    named = {
+        "OutOfMemoryError": "OOM",
+        "ReadOnlyError": "READONLY",
+        "BusyLoadingError": "LOADING",
+        "NoScriptError": "NOSCRIPT",
+        "ClusterDownError": "CLUSTERDOWN",
+        "MasterDownError": "MASTERDOWN",
+        "TryAgainError": "TRYAGAIN",
+    }.get(type(error).__name__, "")
+    for code, kind, advice in _CODES:
+        if named == code or re.search(rf"(?<![A-Z]){code}(?![A-Z])", text):
+            return kind(f"{where}: {text}" + (f" ({advice})" if advice else ""))
+    if _DENIED.search(text):
+        return errors.BrokerRefused(f"{where}: {text} (grant the command to this user: ACL SETUSER)")
+    if isinstance(error, redis.ResponseError):
+        if "max number of clients" in text:
+            return errors.BrokerUnavailable(f"{where}: {text} (raise maxclients)")
+        return errors.BrokerRefused(f"{where}: {text}")
+    return errors.BrokerUnavailable(f"{where}: {text or type(error).__name__}")

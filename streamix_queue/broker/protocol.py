@@ -1,0 +1,159 @@
+"""What the actors ask of Redis. One method is one round trip; no policy and no threads here.
+
+Two implementations keep it: `redis` and, for tests, `memory`; one conformance suite holds both.
+Every method may raise `BrokerUnavailable` (outcome unknown), `BrokerRefused`, `GroupMissing`,
+`WrongKeyType` or `OutOfMemory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamix_queue.core.settlement import Command, Lease, Verdict
+
+__all__ = ["HANDLER_TTL_MS", "Answer", "Claimed", "ConsumerBroker", "Due", "Entry", "PublisherBroker", "Standing", "Taken"]
+
+HANDLER_TTL_MS = 7 * 86_400_000
+"""How long an event counts as handled after the last sign of a member that handles it. Long, so
+that a weekend's outage of a service drops nothing that is meant for it."""
+
+Entry = tuple[bytes, list[bytes] | None]
+"""(entry id, flat fields); the fields are None if the payload was trimmed away."""
+
+Taken = tuple[bytes, int, list[bytes]]
+"""(entry id, delivery count, flat fields) of an entry that is ours now."""
+
+Answer = Verdict | list[Verdict] | Exception
+"""What became of a command; a list for those that carry several leases."""
+
+
+class Standing:
+    """What a renewal found out about a lease."""
+
+    OURS = 1
+    STOLEN = 0
+    ORPHAN = 2
+    """Not pending for anybody: trimmed, or its group was destroyed. We hold the only copy."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """Answer to `ConsumerBroker.reclaim`."""
+
+    cursor: bytes
+    """Where to go on; ``b"0-0"`` when the whole pending list was seen."""
+    entries: list[Taken]
+    trimmed: list[bytes]
+    """Ids whose payload is gone; they are pending no more."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Answer to `ConsumerBroker.due`: what should be promoted, and when to look again."""
+
+    members: list[bytes]
+    next_in_ms: int | None
+    """Until the next retry that is not due yet; None if there is none."""
+    nudge: bytes
+    """Changes when a member of the group has handed entries back."""
+
+
+class ConsumerBroker(Protocol):
+    """One member of one group. Each actor has its own; an instance belongs to one thread.
+
+    `interrupt` and `abort` are the exceptions: they are called from other threads.
+    """
+
+    def connect(self) -> None:
+        """Connect now, so that a wrong URL or password is told at the call."""
+        ...
+
+    def ensure_group(self, key: bytes, start: str) -> int | None:
+        """Create the stream and group if missing; the stream's length if it was created now."""
+        ...
+
+    def read(self, keys: Sequence[bytes], count: int, block_ms: int) -> list[tuple[bytes, list[Entry]]]:
+        """Take up to ``count`` new entries of each key, waiting up to ``block_ms`` for the first."""
+        ...
+
+    def settle(self, commands: Sequence[Command]) -> list[Answer]:
+        """Carry out commands in order, in one round trip; each has its own answer."""
+        ...
+
+    def renew(self, key: bytes, leases: Sequence[tuple[bytes, int]]) -> list[int]:
+        """Renew leases (entry id, delivery count); a `Standing` for each."""
+        ...
+
+    def reclaim(self, key: bytes, min_idle_ms: int, cursor: bytes, count: int) -> Claimed:
+        """Take over entries that were idle for ``min_idle_ms``; counts a delivery."""
+        ...
+
+    def own_pending(self, key: bytes, limit: int) -> list[tuple[bytes, int]]:
+        """What is pending under this consumer's name: (entry id, delivery count)."""
+        ...
+
+    def take(self, key: bytes, leases: Sequence[tuple[bytes, int]]) -> list[Taken]:
+        """Fetch entries that are ours already (their reply was lost); counts no delivery."""
+        ...
+
+    def suspect(self, lease: Lease) -> int:
+        """Count one more start of a suspect; the number of starts, 0 if it is not ours."""
+        ...
+
+    def due(self, limit: int) -> Due:
+        """Retries whose time has come, by the server's clock."""
+        ...
+
+    def promote(self, members: Sequence[bytes]) -> int:
+        """Move delayed members to the inbox of their event; how many were still there."""
+        ...
+
+    def discard_delayed(self, member: bytes, fields: Sequence[bytes]) -> None:
+        """Remove a delayed member that cannot be read; ``fields`` go to the dead-letter stream."""
+        ...
+
+    def register(self, events: Sequence[str]) -> None:
+        """Say that this member handles ``events``."""
+        ...
+
+    def depart(self, keys: Sequence[bytes]) -> None:
+        """Remove this consumer's name from the groups in which nothing is pending for it."""
+        ...
+
+    def interrupt(self) -> None:
+        """End a blocking `read` of this instance early, losing nothing. Any thread."""
+        ...
+
+    def abort(self) -> None:
+        """Break the connection under a call that does not return. Any thread."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        ...
+
+
+class PublisherBroker(Protocol):
+    """Adds entries. Thread-safe, and safe after ``fork()``."""
+
+    def add(self, key: bytes, fields: Sequence[bytes]) -> bytes:
+        """Add one entry; its id."""
+        ...
+
+    def add_many(self, key: bytes, entries: Sequence[Sequence[bytes]]) -> list[bytes | Exception]:
+        """Add entries in order, in one round trip; an id or an error for each."""
+        ...
+
+    def add_unless_there(self, key: bytes, message_id: bytes, fields: Sequence[bytes]) -> bytes:
+        """Add one entry unless a recent one holds ``message_id``; its id. For lost replies."""
+        ...
+
+    def ensure_group(self, key: bytes, group: bytes, start: str) -> int | None:
+        """Create the stream and group if missing; the stream's length if it was created now."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections; a later call opens new ones."""
+        ...

@@ -1,0 +1,286 @@
+"""The broker on Redis or Valkey: each method is one round trip on a connection of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from streamix_queue.broker.link import Argument, Call, Link, load_script
+from streamix_queue.broker.protocol import (
+    HANDLER_TTL_MS,
+    Answer,
+    Claimed,
+    Due,
+    Entry,
+    Taken,
+)
+from streamix_queue.core.errors import BrokerError, ClusterKeyError
+from streamix_queue.core.keys import Keys, hash_tagged
+from streamix_queue.core.settlement import (
+    Absolve,
+    AckEntries,
+    Bury,
+    Command,
+    Forward,
+    HandBack,
+    Lease,
+    Schedule,
+    Verdict,
+)
+from streamix_queue.core.wire import frame, unframe
+
+__all__ = ["RedisConsumerBroker"]
+
+_SCHEDULE = load_script("schedule")
+_BURY = load_script("bury")
+_FORWARD = load_script("forward")
+_HAND_BACK = load_script("hand_back")
+_RENEW = load_script("renew")
+_RECLAIM = load_script("reclaim")
+_TAKE = load_script("take")
+_SUSPECT = load_script("suspect")
+_DUE = load_script("due")
+_PROMOTE = load_script("promote")
+_DISCARD = load_script("discard")
+_REGISTER = load_script("register")
+_DEPART = load_script("depart")
+
+_BY_DIGEST = {script.digest: script for script in (_SCHEDULE, _BURY, _FORWARD, _HAND_BACK)}
+_INTERRUPT_S = 1.0
+_SUSPECT_TTL_MS = 7 * 86_400_000
+
+
+class RedisConsumerBroker:
+    """`ConsumerBroker` on redis-py connections. Owned by one thread, see the protocol.
+
+    Args:
+        url: The server.
+        keys: The group's keys.
+        consumer: This member's name.
+        timeout_s: How long to wait for a reply, in seconds; a reader's has to exceed its block.
+    """
+
+    def __init__(self, url: str, keys: Keys, consumer: str, *, timeout_s: float = 5.0) -> None:
+        self._link = Link(url, timeout_s)
+        self._url = url
+        self._keys = keys
+        self._group = keys.group
+        self._consumer = consumer.encode()
+        # Written by the owner, read by `interrupt`: the read under way, and whose connection it is on.
+        self._reading: object = None
+        self._client_id: int | None = None
+        self._client_of = 0
+        self._interrupted = False
+
+    def connect(self) -> None:
+        self._link.connect()
+        try:
+            info = self._link.call("INFO", "cluster")
+        except BrokerError:
+            return  # no right to ask: a wrong key then fails at its first use, as clearly
+        if b"cluster_enabled:1" in info and hash_tagged(self._keys.stream_name) != self._keys.stream_name:
+            raise ClusterKeyError(
+                f"stream={self._keys.stream_name!r}: on a Redis Cluster a stream needs a hash tag, so "
+                f"that its side keys share one slot: use {hash_tagged(self._keys.stream_name)!r}"
+            )
+
+    def ensure_group(self, key: bytes, start: str) -> int | None:
+        return ensure_group(self._link, key, self._group, start)
+
+    def read(self, keys: Sequence[bytes], count: int, block_ms: int) -> list[tuple[bytes, list[Entry]]]:
+        self._reading = object()
+        try:
+            self._learn_client_id()
+            # BLOCK 0 would mean for ever. The flag comes last: see `interrupt`.
+            block: Call = () if block_ms <= 0 or self._interrupted else ("BLOCK", block_ms)
+            group: Call = ("GROUP", self._group, self._consumer, "COUNT", count)
+            streams: Call = ("STREAMS", *keys, *[b">"] * len(keys))
+            reply: list[tuple[bytes, list[Entry]]] | None
+            reply = self._link.call("XREADGROUP", *group, *block, *streams)
+            return reply or []
+        finally:
+            self._reading = None
+            self._interrupted = False
+
+    def settle(self, commands: Sequence[Command]) -> list[Answer]:
+        calls: list[Call] = []
+        spans: list[tuple[int, int]] = []
+        for command in commands:
+            start = len(calls)
+            calls += self._calls(command)
+            spans.append((start, len(calls)))
+        replies = self._link.calls(calls)
+        self._run_unknown_scripts(calls, replies)
+        return [
+            _answer(command, replies[start:end])
+            for command, (start, end) in zip(commands, spans, strict=True)
+        ]
+
+    def _run_unknown_scripts(self, calls: Sequence[Call], replies: list[Any]) -> None:
+        """Load and run again what the server did not know: it was restarted, or flushed."""
+        unknown = [
+            i
+            for i, reply in enumerate(replies)
+            if isinstance(reply, BrokerError) and ("NOSCRIPT" in str(reply) or "No matching script" in str(reply))
+        ]
+        if unknown:
+            again: list[Call] = [("EVAL", _BY_DIGEST[calls[i][1]].text, *calls[i][2:]) for i in unknown]  # type: ignore[index]
+            for i, reply in zip(unknown, self._link.calls(again), strict=True):
+                replies[i] = reply
+
+    def _calls(self, command: Command) -> list[Call]:
+        keys = self._keys
+        if isinstance(command, AckEntries):
+            ack: Call = ("XACK", command.key, self._group, *command.entry_ids)
+            if keys.is_inbox(command.key):
+                # Acked first: an entry deleted while pending would look like one trimmed away.
+                return [ack, ("XDEL", command.key, *command.entry_ids)]
+            return [ack]
+        if isinstance(command, Schedule):
+            member = frame([command.event.encode(), *command.fields])
+            call = _evalsha(_SCHEDULE.digest, (command.lease.key, keys.delayed, keys.suspects))
+            return [(*call, *self._fence(command.lease), command.delay_ms, member)]
+        if isinstance(command, Bury):
+            call = _evalsha(_BURY.digest, (command.lease.key, keys.failed, keys.suspects))
+            return [(*call, *self._fence(command.lease), *command.fields)]
+        if isinstance(command, Forward):
+            inbox = keys.inbox(command.event)
+            call = _evalsha(_FORWARD.digest, (command.lease.key, inbox, keys.handlers, keys.suspects))
+            fence = self._fence(command.lease)
+            return [(*call, *fence, HANDLER_TTL_MS, command.event, int(command.always), *command.fields)]
+        if isinstance(command, HandBack):
+            call = _evalsha(_HAND_BACK.digest, (command.leases[0].key, keys.nudge))
+            return [(*call, self._group, self._consumer, command.idle_ms, *_pairs(command.leases))]
+        fields = [keys.suspect_field(lease.key, lease.entry_id) for lease in command.leases]
+        return [("HDEL", keys.suspects, *fields)]
+
+    def _fence(self, lease: Lease) -> tuple[Argument, ...]:
+        return (
+            self._group,
+            self._consumer,
+            lease.entry_id,
+            lease.deliveries,
+            int(lease.fresh),
+            int(self._keys.is_inbox(lease.key)),
+            self._keys.suspect_field(lease.key, lease.entry_id),
+        )
+
+    def renew(self, key: bytes, leases: Sequence[tuple[bytes, int]]) -> list[int]:
+        flat = [part for lease in leases for part in lease]
+        answers: list[int] = self._link.script(_RENEW, [key], self._group, self._consumer, *flat)
+        return answers
+
+    def reclaim(self, key: bytes, min_idle_ms: int, cursor: bytes, count: int) -> Claimed:
+        cursor, entries, trimmed = self._link.script(
+            _RECLAIM, [key], self._group, self._consumer, min_idle_ms, cursor, count
+        )
+        return Claimed(cursor, [tuple(entry) for entry in entries], trimmed)
+
+    def own_pending(self, key: bytes, limit: int) -> list[tuple[bytes, int]]:
+        pending = self._link.call("XPENDING", key, self._group, "-", "+", limit, self._consumer)
+        return [(entry_id, deliveries) for entry_id, _, _, deliveries in pending]
+
+    def take(self, key: bytes, leases: Sequence[tuple[bytes, int]]) -> list[Taken]:
+        flat = [part for lease in leases for part in lease]
+        entries = self._link.script(_TAKE, [key], self._group, self._consumer, *flat)
+        return [tuple(entry) for entry in entries]
+
+    def suspect(self, lease: Lease) -> int:
+        field = self._keys.suspect_field(lease.key, lease.entry_id)
+        starts: int = self._link.script(
+            _SUSPECT,
+            [lease.key, self._keys.suspects],
+            *(self._group, self._consumer, lease.entry_id, lease.deliveries, field, _SUSPECT_TTL_MS),
+        )
+        return starts
+
+    def due(self, limit: int) -> Due:
+        members, wait, nudge = self._link.script(_DUE, [self._keys.delayed, self._keys.nudge], limit)
+        return Due(members, None if wait < 0 else wait, nudge)
+
+    def promote(self, members: Sequence[bytes]) -> int:
+        inboxes = [self._keys.inbox(unframe(member)[0].decode()) for member in members]
+        moved: int = self._link.script(_PROMOTE, [self._keys.delayed, *inboxes], *members)
+        return moved
+
+    def discard_delayed(self, member: bytes, fields: Sequence[bytes]) -> None:
+        self._link.script(_DISCARD, [self._keys.delayed, self._keys.failed], member, *fields)
+
+    def register(self, events: Sequence[str]) -> None:
+        self._link.script(_REGISTER, [self._keys.handlers], HANDLER_TTL_MS, *events)
+
+    def depart(self, keys: Sequence[bytes]) -> None:
+        self._link.script(_DEPART, keys, self._group, self._consumer)
+
+    def interrupt(self) -> None:
+        # Either the read sees the flag before it is sent, or we see the read and unblock it. It may
+        # still be on its way to Redis, where nothing is blocked yet: hence the loop.
+        self._interrupted = True
+        read = self._reading
+        deadline = time.monotonic() + _INTERRUPT_S
+        other = Link(self._url, _INTERRUPT_S)
+        try:
+            while read is not None and read is self._reading and time.monotonic() < deadline:
+                client_id = self._client_id
+                if client_id is not None and other.call("CLIENT", "UNBLOCK", client_id):
+                    break
+                time.sleep(0.002)
+        except BrokerError:
+            pass  # not allowed, or Redis is away: the read ends by its own timeout
+        finally:
+            other.close()
+
+    def abort(self) -> None:
+        self._link.abort()
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _learn_client_id(self) -> None:
+        self._link.connect()
+        if self._client_of == self._link.opened:
+            return
+        self._client_id = None
+        try:
+            self._client_id = self._link.call("CLIENT", "ID")
+        except BrokerError:
+            if not self._link.connected:
+                raise
+            # Not allowed: an interrupt then waits for the block to end.
+        self._client_of = self._link.opened
+
+
+def ensure_group(link: Link, key: bytes, group: bytes, start: str) -> int | None:
+    """Create stream and group; the stream's length if the group is new, else None."""
+    try:
+        link.call("XGROUP", "CREATE", key, group, start, "MKSTREAM")
+    except BrokerError as error:
+        if "BUSYGROUP" in str(error):
+            return None
+        raise
+    length: int = link.call("XLEN", key)
+    return length
+
+
+
+def _evalsha(digest: bytes, keys: tuple[bytes, ...]) -> Call:
+    return ("EVALSHA", digest, len(keys), *keys)
+
+
+def _pairs(leases: Sequence[Lease]) -> list[Argument]:
+    flat: list[Argument] = []
+    for lease in leases:
+        flat += (lease.entry_id, lease.deliveries)
+    return flat
+
+
+def _answer(command: Command, replies: list[Any]) -> Answer:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            return reply
+    if isinstance(command, (AckEntries, Absolve)):
+        return Verdict.DONE
+    if isinstance(command, HandBack):
+        return [Verdict(code) for code in replies[0]]
+    return Verdict(replies[0])

@@ -1,0 +1,383 @@
+"""`Consumer`: the public door to the runtime."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from streamix_queue.actors.assembly import Assembly
+from streamix_queue.composition import Telemetry, redis_broker_factory
+from streamix_queue.core.config import (
+    DEFAULT_GROUP,
+    DEFAULT_REDIS_URL,
+    DEFAULT_STREAM,
+    ConsumerConfig,
+    number,
+)
+from streamix_queue.core.errors import BrokerError, ConfigError, DrainTimeout, StreamixError
+from streamix_queue.core.facts import ConsumerStarted, Drained, Draining, Interceptor, Observer
+from streamix_queue.core.registration import Registration, make_registration
+from streamix_queue.signals import Signals
+
+__all__ = ["Consumer"]
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+BACKOFF_BASE_MS = 1000
+BACKOFF_MAX_MS = 300_000
+BACKOFF_JITTER = 0.2
+
+
+class Consumer:
+    """One member of a consumer group: handlers for events, and the threads that run them.
+
+    Thread-safe; may be used as a context manager (``start()`` and ``stop()``). Not to be used in
+    a child after ``fork()``.
+
+    Args:
+        redis_url: ``redis://``, ``rediss://`` or ``unix://``.
+        stream: The stream. On a Redis Cluster with a hash tag: ``"{app.events}"``.
+        group: The consumer group: one per service.
+        consumer: This member's name. Leave it out: a name of the library's own is unique for
+            each start, which lets it recover what a lost reply held at once and not after
+            ``claim_idle_ms``. Two processes may share a name without harm.
+        concurrency: How many handlers run at once (threads; coroutines count as well). With 1,
+            first deliveries are handled in the order of the stream.
+        retry_limit: Attempts after the first; 3 means up to 4 in all.
+        backoff_base_ms: Wait after the first failure, ms; doubled after each further one.
+        backoff_max_ms: Longest wait, ms.
+        backoff_jitter: Share by which a wait is spread either way, 0 to 1.
+        batch_size: Most entries per read; None follows the credits.
+        prefetch: How many entries to hold, running and waiting; None follows the handlers, so
+            that about a second of work is held.
+        block_ms: How long a read waits for the first entry, ms. At most 2000 are used at a time.
+        claim_idle_ms: The lease, ms. A process that dies gives up its messages after this. It is
+            renewed every third of it, so a handler may take any time; but one that holds the GIL
+            for longer loses its leases.
+        start_from: Where a *new* group begins: ``"beginning"``, ``"latest"``, an entry id, or a
+            datetime with a time zone.
+        drain_timeout_ms: How long running handlers may take to end when stopping, ms.
+        max_deliveries: Deliveries after which a message that keeps killing its process is
+            dead-lettered with the reason ``crash``.
+        metrics_port: Serve ``/metrics``, ``/livez`` and ``/readyz`` on this port of loopback.
+        observers: Receive facts, see `streamix_queue.core.facts`.
+        interceptors: Surround handlers with context managers.
+
+    Raises:
+        ConfigError: an option is out of range.
+    """
+
+    def __init__(
+        self,
+        redis_url: str = DEFAULT_REDIS_URL,
+        stream: str = DEFAULT_STREAM,
+        group: str = DEFAULT_GROUP,
+        *,
+        consumer: str | None = None,
+        concurrency: int = 1,
+        retry_limit: int = 3,
+        backoff_base_ms: int = BACKOFF_BASE_MS,
+        backoff_max_ms: int = BACKOFF_MAX_MS,
+        backoff_jitter: float = BACKOFF_JITTER,
+        batch_size: int | None = None,
+        prefetch: int | None = None,
+        block_ms: int = 5000,
+        claim_idle_ms: int = 60_000,
+        start_from: str | datetime = "beginning",
+        drain_timeout_ms: int = 30_000,
+        max_deliveries: int = 5,
+        metrics_port: int | None = None,
+        observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
+    ) -> None:
+        self._config = ConsumerConfig(
+            redis_url=redis_url,
+            stream=stream,
+            group=group,
+            consumer=consumer,
+            concurrency=concurrency,
+            retry_limit=retry_limit,
+            batch_size=batch_size,
+            prefetch=prefetch,
+            block_ms=block_ms,
+            claim_idle_ms=claim_idle_ms,
+            backoff_base_ms=backoff_base_ms,
+            backoff_max_ms=backoff_max_ms,
+            backoff_jitter=backoff_jitter,
+            start_from=start_from,
+            drain_timeout_ms=drain_timeout_ms,
+            max_deliveries=max_deliveries,
+        )
+        if metrics_port is not None:
+            number("metrics_port", metrics_port, 0, 65_535)
+        self._make_broker = redis_broker_factory(redis_url)
+        self._telemetry = Telemetry(observers, interceptors, metrics_port)
+        self._registrations: dict[str, Registration] = {}
+        self._lock = threading.Lock()  # guards the fields below
+        self._assembly: Assembly | None = None
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._stopping_since: float | None = None
+        self._ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._pid = os.getpid()
+
+    # --- handlers -------------------------------------------------------------------------------
+
+    @overload
+    def on(
+        self,
+        event: str,
+        handler: H,
+        *,
+        retry_limit: int | None = None,
+        concurrency: int | None = None,
+        backoff_base_ms: int | None = None,
+        backoff_max_ms: int | None = None,
+        backoff_jitter: float | None = None,
+        timeout_ms: int | None = None,
+    ) -> H: ...
+
+    @overload
+    def on(
+        self,
+        event: str,
+        handler: None = None,
+        *,
+        retry_limit: int | None = None,
+        concurrency: int | None = None,
+        backoff_base_ms: int | None = None,
+        backoff_max_ms: int | None = None,
+        backoff_jitter: float | None = None,
+        timeout_ms: int | None = None,
+    ) -> Callable[[H], H]: ...
+
+    def on(
+        self,
+        event: str,
+        handler: H | None = None,
+        *,
+        retry_limit: int | None = None,
+        concurrency: int | None = None,
+        backoff_base_ms: int | None = None,
+        backoff_max_ms: int | None = None,
+        backoff_jitter: float | None = None,
+        timeout_ms: int | None = None,
+    ) -> H | Callable[[H], H]:
+        """Handle ``event``; as a call or as a decorator. Before ``start()``.
+
+        Args:
+            event: Its name.
+            handler: ``(data)`` or ``(data, message)``, plain or ``async def``. A first parameter
+                annotated with a ``msgspec.Struct``, a dataclass or a ``TypedDict`` gets that.
+            retry_limit, backoff_base_ms, backoff_max_ms, backoff_jitter: For this event.
+            concurrency: How many of this event may run at once, at most the consumer's. By
+                default all but one thread, if there are other events: one is left for them.
+            timeout_ms: Longest run of an ``async def`` handler, ms; then it is cancelled.
+
+        Returns:
+            The handler, unchanged.
+
+        Raises:
+            ConfigError: an option is out of range, the handler cannot be called with
+                ``(data)`` or ``(data, message)``, or the event has one already.
+        """
+        registration_for = partial(
+            make_registration,
+            event,
+            defaults=self._config,
+            retry_limit=retry_limit,
+            concurrency=concurrency,
+            backoff_base_ms=backoff_base_ms,
+            backoff_max_ms=backoff_max_ms,
+            backoff_jitter=backoff_jitter,
+            timeout_ms=timeout_ms,
+        )
+        if handler is not None:
+            self._register(registration_for(handler))
+            return handler
+
+        def decorate(decorated: H) -> H:
+            self._register(registration_for(decorated))
+            return decorated
+
+        return decorate
+
+    def _register(self, registration: Registration) -> None:
+        event = registration.event
+        with self._lock:
+            if self._assembly is not None:
+                raise StreamixError(f"event {event!r}: register handlers before the consumer is started")
+            if event in self._registrations:
+                raise ConfigError(f"event {event!r} has a handler already")
+            self._registrations[event] = registration
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect, make the group if it is new, and start the threads; returns then.
+
+        Raises:
+            BrokerError: Redis cannot be reached or refuses: a subclass tells which.
+            ConfigError: no handler is registered.
+            StreamixError: it runs already, or this is a fork of the process that made it.
+        """
+        with self._lock:
+            self._refuse_fork()
+            if self._assembly is not None:
+                raise StreamixError("the consumer is running already")
+            if not self._registrations:
+                raise ConfigError("no handler: register one with on() before the consumer is started")
+            self._failure = self._stopping_since = None
+            self._ended = queue.SimpleQueue()
+            assembly = Assembly(
+                self._config,
+                _leave_a_thread_for_others(self._registrations, self._config.concurrency),
+                self._make_broker,
+                self._telemetry.observers(),
+                self._telemetry.interceptors(),
+            )
+            self._telemetry.open(self)
+            try:
+                assembly.prepare()
+                assembly.notice(self._started(assembly))
+                assembly.supervisor.start()
+            except BaseException:
+                self._telemetry.close()
+                raise
+            self._assembly = assembly
+            self._thread = threading.Thread(
+                target=self._supervise, args=(assembly,), name="streamix.supervisor", daemon=True
+            )
+            self._thread.start()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Take nothing more, let running handlers end, settle them, hand the rest back.
+
+        Safe to call from any thread but a handler's own, and more than once.
+
+        Args:
+            timeout: Seconds to wait for the end; None waits as long as ``drain_timeout_ms`` and
+                the settling take.
+
+        Returns:
+            True if everything that was started was also settled.
+
+        Raises:
+            RestartsExceeded, or what else ended the consumer before it was asked to.
+        """
+        self.request_stop()
+        return self.wait(timeout)
+
+    def request_stop(self) -> None:
+        """Ask to stop and return at once. Any thread, a handler's included; not a signal handler."""
+        with self._lock:
+            assembly = self._assembly
+            if assembly is None or self._stopping_since is not None:
+                return
+            self._stopping_since = time.monotonic()
+        running = assembly.dispatch.running()
+        assembly.notice(Draining(running, self._config.drain_timeout_ms / 1000))
+        assembly.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the consumer has ended, for ``timeout`` seconds at most; see `stop`."""
+        thread = self._thread
+        if thread is None:
+            return True
+        thread.join(timeout)
+        if thread.is_alive():
+            return False
+        failure = self._failure
+        if isinstance(failure, DrainTimeout):
+            return False
+        if failure is not None:
+            raise failure
+        return True
+
+    @property
+    def running(self) -> bool:
+        """True from ``start()`` until it has ended."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    def run(self) -> None:
+        """Start, and block until stopped by a signal or by ``stop()`` from elsewhere.
+
+        On the main thread SIGTERM and SIGINT stop it cleanly, and a second one ends the process
+        at once. On any other thread no signal handler is installed.
+
+        Raises:
+            DrainTimeout: handlers were still running after ``drain_timeout_ms``.
+            RestartsExceeded: an actor kept crashing.
+            BrokerError, ConfigError: as `start`.
+        """
+        with Signals() as signals:
+            self.start()
+            signals.wait(self._ended, self.request_stop)
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> Consumer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _supervise(self, assembly: Assembly) -> None:
+        """The supervisor's thread: from the start to the last settlement."""
+        try:
+            assembly.supervisor.run()
+        except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
+            self._failure = error
+        since = self._stopping_since or time.monotonic()
+        stuck = assembly.supervisor.stuck
+        abandoned = sum(name.startswith("worker-") for name in stuck)
+        try:
+            if abandoned and self._failure is None:
+                self._failure = DrainTimeout(
+                    f"{abandoned} handlers were still running after "
+                    f"drain_timeout_ms={self._config.drain_timeout_ms}; their messages will run again "
+                    "when their lease has lapsed"
+                )
+            if not stuck:
+                assembly.loop.close()
+                assembly.depart()
+        except BrokerError:
+            pass  # Redis is away: the name stays behind, and is removed when it has been idle
+        finally:
+            assembly.notice(Drained(abandoned, time.monotonic() - since))
+            self._telemetry.close()
+            with self._lock:
+                self._assembly = None
+            self._ended.put(None)
+
+    def _started(self, assembly: Assembly) -> ConsumerStarted:
+        config = self._config
+        registrations = tuple(self._registrations.values())
+        return ConsumerStarted(config.stream, config.group, assembly.name, config.concurrency, registrations)
+
+    def _refuse_fork(self) -> None:
+        if self._pid != os.getpid():
+            raise StreamixError("a consumer cannot be used after fork(): make it in the child")
+
+
+def _leave_a_thread_for_others(registrations: dict[str, Registration], threads: int) -> dict[str, Registration]:
+    """No event may occupy every thread, if there are others, unless the user said so."""
+    most = threads - 1 if len(registrations) > 1 and threads > 1 else threads
+    return {
+        event: r if r.limited else replace(r, concurrency=min(r.concurrency, most))
+        for event, r in registrations.items()
+    }

@@ -1,0 +1,1 @@
+"""Decides: pure values and functions. No threads, no Redis, no clock and no randomness of its own."""

@@ -1,0 +1,165 @@
+"""What a dead letter holds: 0.1.0's keys, and what an operator wants to know beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.errors import Malformed
+from streamix_queue.core.message import Timestamps
+from streamix_queue.core.outcome import Reason
+from streamix_queue.core.wire import MESSAGE, Attempt, Fields, decode, history_of
+
+__all__ = ["RAW_PREFIX", "Letter", "Origin", "dead_letter", "read_letter", "trimmed_letter", "unreadable_member"]
+
+RAW_PREFIX = b"raw."
+"""Before the names of the fields of an entry that could not be decoded: they are kept whole,
+byte for byte, beside a readable envelope."""
+
+_UNKNOWN_EVENT = "unknown"
+_encode = msgspec.json.Encoder().encode
+_NO_DATA = msgspec.Raw(b"null")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who writes dead letters."""
+
+    stream: str
+    group: str
+    consumer: str
+
+
+class LetterData(msgspec.Struct):
+    """``data`` of a dead letter. The first six keys are 0.1.0's, whose letters lack the others."""
+
+    original_id: str
+    original_event: str
+    original_data: msgspec.Raw
+    source_stream_id: str
+    retries: int
+    error: str
+    group: str = ""
+    consumer: str = ""
+    reason: str = Reason.RETRIES_EXHAUSTED
+    error_type: str = ""
+    traceback: str = ""
+    failed_at: str = ""
+    attempts: list[Attempt] = []
+    replays: int = 0
+
+
+class Letter(msgspec.Struct):
+    """The envelope of a dead letter."""
+
+    id: str
+    event: str
+    data: LetterData
+    retries: int
+    timestamps: Timestamps
+
+
+class _RawData(msgspec.Struct):
+    data: msgspec.Raw
+
+
+_raw_data = msgspec.json.Decoder(_RawData).decode
+_decode_letter = msgspec.json.Decoder(Letter).decode
+
+
+def dead_letter(
+    delivery: Delivery, reason: str, origin: Origin, attempts: list[Attempt], letter_id: str, now: str
+) -> list[bytes]:
+    """The fields of the dead letter of ``delivery``.
+
+    Args:
+        delivery: Its ``failure`` tells the error.
+        reason: One of `Reason.ALL`.
+        origin: Who writes it.
+        attempts: The failed attempts, oldest first.
+        letter_id: A new UUID: a dead letter is a message of its own.
+        now: ISO 8601 text.
+    """
+    failure = delivery.failure
+    history = history_of(delivery.history)
+    message = delivery.message
+    if message is None and delivery.raw is not None and reason != Reason.MALFORMED:
+        try:
+            message = decode(delivery.raw)
+        except Malformed:
+            message = None
+    data = LetterData(
+        original_id=message.id if message else "",
+        original_event=message.event if message else "",
+        original_data=_raw_data(delivery.raw).data if message and delivery.raw else _NO_DATA,
+        source_stream_id=history.source_id or delivery.entry_id.decode(),
+        retries=message.retries if message else 0,
+        error=failure.error if failure else "",
+        group=origin.group,
+        consumer=origin.consumer,
+        reason=reason,
+        error_type=failure.error_type if failure else "",
+        traceback=failure.traceback if failure else "",
+        failed_at=now,
+        attempts=attempts,
+        replays=history.replays,
+    )
+    fields = _fields(data, letter_id, now)
+    if message is None:
+        for name, value in zip(delivery.fields[::2], delivery.fields[1::2], strict=False):
+            fields += (RAW_PREFIX + name, value)
+        return fields
+    return [*fields, *delivery.extras]
+
+
+def trimmed_letter(entry_id: bytes, origin: Origin, letter_id: str, now: str) -> list[bytes]:
+    """The marker for a pending entry whose payload somebody trimmed away: the message is lost."""
+    data = LetterData(
+        original_id="",
+        original_event="",
+        original_data=_NO_DATA,
+        source_stream_id=entry_id.decode(),
+        retries=0,
+        error="the entry was trimmed or deleted from the stream while it was pending",
+        group=origin.group,
+        consumer=origin.consumer,
+        reason=Reason.TRIMMED,
+        error_type="",
+        traceback="",
+        failed_at=now,
+        attempts=[],
+    )
+    return _fields(data, letter_id, now)
+
+
+def unreadable_member(member: bytes, origin: Origin, letter_id: str, now: str) -> list[bytes]:
+    """The dead letter of a member of the delayed set that is none of ours."""
+    fields = trimmed_letter(b"", origin, letter_id, now)
+    letter = msgspec.json.decode(fields[1], type=Letter)
+    letter.data.reason = Reason.MALFORMED
+    letter.data.error = "a member of the delayed set could not be read"
+    return [MESSAGE, _encode(letter), RAW_PREFIX + b"member", member]
+
+
+def _fields(data: LetterData, letter_id: str, now: str) -> list[bytes]:
+    event = data.original_event or _UNKNOWN_EVENT
+    letter = Letter(letter_id, event, data, data.retries, Timestamps(now, now))
+    return [MESSAGE, _encode(letter)]
+
+
+def read_letter(fields: Fields) -> Letter:
+    """The letter in a dead-letter entry, ours or 0.1.0's.
+
+    Raises:
+        Malformed: no letter.
+    """
+    for name, value in zip(fields[::2], fields[1::2], strict=False):
+        if name == MESSAGE:
+            try:
+                return _decode_letter(value)
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
+    raise Malformed("the entry has no field 'message'")
+

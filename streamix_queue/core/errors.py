@@ -1,0 +1,147 @@
+"""Every exception of the library: what a handler may raise, and what a caller may catch."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+__all__ = [
+    "BrokerError",
+    "BrokerRefused",
+    "BrokerUnavailable",
+    "ClusterKeyError",
+    "ConfigError",
+    "DrainTimeout",
+    "GroupMissing",
+    "InvalidMessage",
+    "InvalidMessageType",
+    "Malformed",
+    "MessageTooLarge",
+    "NotEnoughReplicas",
+    "OutOfMemory",
+    "PublishUnknown",
+    "Reject",
+    "Retry",
+    "StreamixError",
+    "WrongKeyType",
+]
+
+
+class StreamixError(Exception):
+    """Base of every error that the library raises on its own account."""
+
+
+# --- what a handler may raise ---------------------------------------------------------------
+
+
+class Retry(Exception):  # noqa: N818 - a verb on purpose: `raise Retry(after=30)`
+    """Raised by a handler: try this message again, without a traceback in the log.
+
+    The attempt counts against ``retry_limit`` like any failure, so a message can never go
+    round for ever; when the limit is reached it is dead-lettered.
+
+    Args:
+        after: Seconds (or a ``timedelta``) until the next attempt. ``0`` means at once,
+            ``None`` the event's ordinary backoff.
+        reason: Text kept with the attempt.
+    """
+
+    def __init__(self, after: float | timedelta | None = None, reason: str = "") -> None:
+        seconds = after.total_seconds() if isinstance(after, timedelta) else after
+        if seconds is not None and not 0 <= seconds < 366 * 86_400:
+            raise ValueError(f"Retry(after={after!r}): expected 0 to 366 days, in seconds")
+        super().__init__(reason or "the handler asked for a retry")
+        self.after = seconds
+
+
+class Reject(Exception):  # noqa: N818 - a verb on purpose: `raise Reject("no such user")`
+    """Raised by a handler: retrying cannot help, dead-letter the message at once.
+
+    Args:
+        reason: Text kept as the dead letter's ``error``.
+    """
+
+    def __init__(self, reason: str = "rejected by the handler") -> None:
+        super().__init__(reason)
+
+
+# --- what a caller gets for bad input ---------------------------------------------------------
+
+
+class ConfigError(StreamixError, ValueError):
+    """An option is out of range; the text names the option, the value and what is accepted."""
+
+
+class ClusterKeyError(ConfigError):
+    """On a Redis Cluster a stream needs a hash tag, so that its side keys share one slot."""
+
+
+class InvalidMessage(StreamixError, ValueError):
+    """The event or its data cannot be sent; the text names the path. Nothing was written."""
+
+
+class InvalidMessageType(StreamixError, TypeError):
+    """As `InvalidMessage`, for a value of the wrong type. Nothing was written."""
+
+
+class MessageTooLarge(InvalidMessage):
+    """The encoded message exceeds ``max_message_bytes``. Nothing was written."""
+
+
+class Malformed(StreamixError):
+    """An entry on the stream is not a message in the 0.1.0 envelope."""
+
+
+# --- what the broker answers -------------------------------------------------------------------
+
+
+class BrokerError(StreamixError):
+    """Redis refused or could not be reached; the text never holds a secret."""
+
+
+class BrokerUnavailable(BrokerError):
+    """Not reachable or not ready for now (refused, reset, timed out, loading, read-only, busy).
+
+    Whether the command was carried out is unknown. Waiting can mend it.
+    """
+
+
+class BrokerRefused(BrokerError):
+    """Wrong password, missing ACL right, wrong database: waiting will not mend it."""
+
+
+class GroupMissing(BrokerError):
+    """The stream or the consumer group is gone and has to be created again."""
+
+
+class WrongKeyType(BrokerError):
+    """A key of ours holds another type. Nothing was written; an operator has to look."""
+
+
+class OutOfMemory(BrokerError):
+    """Redis reached ``maxmemory``. Nothing was written; acks and reads still work."""
+
+
+class NotEnoughReplicas(BrokerUnavailable):
+    """``min-replicas-to-write`` is not met. Nothing was written."""
+
+
+class PublishUnknown(BrokerUnavailable):
+    """The reply to a publish was lost and could not be had again: it may be in or out.
+
+    Attributes:
+        message_id: The id of the message. Publishing again with other code means a new id.
+    """
+
+    def __init__(self, text: str, message_id: str) -> None:
+        super().__init__(text)
+        self.message_id = message_id
+
+
+# --- how a consumer ends -------------------------------------------------------------------------
+
+
+class DrainTimeout(StreamixError):
+    """Handlers were still running when ``drain_timeout_ms`` was over.
+
+    Their messages stay leased until the lease lapses; another member then runs them again.
+    """

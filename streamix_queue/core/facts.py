@@ -1,0 +1,267 @@
+"""What happened: facts in the past tense, and the two seams that telemetry hooks into.
+
+The core states facts unconditionally. An `Observer` turns them into metrics and log lines; an
+`Interceptor` surrounds code, which is what a span has to do. Both are null by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.message import StreamMessage
+
+if TYPE_CHECKING:
+    from streamix_queue.core.registration import Registration
+
+__all__ = [
+    "ActorCrashed",
+    "ActorRestarted",
+    "ActorStalled",
+    "BrokerDown",
+    "BrokerUp",
+    "ConsumerStarted",
+    "Drained",
+    "Draining",
+    "Fact",
+    "Fetched",
+    "GroupCreated",
+    "Interceptor",
+    "LeaseLost",
+    "NullInterceptor",
+    "Observer",
+    "Polled",
+    "Promoted",
+    "Published",
+    "Reclaimed",
+    "Renewed",
+    "Settled",
+    "SettleFailed",
+    "SuspectStarted",
+    "Trimmed",
+]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Base of all facts. Frozen; safe to keep and to hand to another thread."""
+
+
+@dataclass(frozen=True)
+class Published(Fact):
+    """A ``publish()`` or ``publish_many()`` ended. ``error_type`` is "" on success."""
+
+    stream: str
+    count: int
+    seconds: float
+    size_bytes: int
+    error_type: str = ""
+
+
+@dataclass(frozen=True)
+class ConsumerStarted(Fact):
+    """A consumer is up. ``registrations`` are its events."""
+
+    stream: str
+    group: str
+    consumer: str
+    concurrency: int
+    registrations: tuple[Registration, ...]
+
+
+@dataclass(frozen=True)
+class GroupCreated(Fact):
+    """A group was made; it will see ``existing`` entries that are on the stream already."""
+
+    stream: str
+    group: str
+    start: str
+    existing: int
+    again: bool = False
+    """True if it had been there before and was gone: entries may be delivered twice."""
+
+
+@dataclass(frozen=True)
+class Polled(Fact):
+    """A read returned, with or without entries. ``seconds`` includes the time blocked."""
+
+    count: int
+    seconds: float
+    error_type: str = ""
+
+
+@dataclass(frozen=True)
+class Fetched(Fact):
+    """Entries came into this process. ``source`` is ``new``, ``inbox`` or ``reclaim``."""
+
+    source: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Settled(Fact):
+    """Deliveries have ended, each with its ``outcome``; Redis has confirmed it.
+
+    One fact for a whole batch: a fact per message would cost more than the handler.
+    """
+
+    deliveries: Sequence[Delivery]
+    at: float
+    """``time.perf_counter()`` at confirmation (s)."""
+
+
+@dataclass(frozen=True)
+class SettleFailed(Fact):
+    """Redis refused to settle an entry; it stays pending and is tried again."""
+
+    delivery: Delivery
+    error_type: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Renewed(Fact):
+    """Leases were renewed."""
+
+    count: int
+    error_type: str = ""
+
+
+@dataclass(frozen=True)
+class LeaseLost(Fact):
+    """Another member owns an entry that we hold; our failure of it will not count."""
+
+    delivery: Delivery
+
+
+@dataclass(frozen=True)
+class Reclaimed(Fact):
+    """Entries that another member left behind were taken over."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Trimmed(Fact):
+    """A pending entry is gone from its stream, or its group was destroyed.
+
+    With ``held`` this process has the message in hand, and it is not lost; without, it is.
+    """
+
+    key: str
+    entry_id: str
+    held: bool
+
+
+@dataclass(frozen=True)
+class SuspectStarted(Fact):
+    """A message that was delivered before without an outcome runs alone, for the nth time."""
+
+    delivery: Delivery
+    starts: int
+
+
+@dataclass(frozen=True)
+class Promoted(Fact):
+    """Retries that were due went to their inbox."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class BrokerDown(Fact):
+    """Redis cannot be reached; stated once, whatever the number of attempts."""
+
+    error_type: str
+    error: str
+
+
+@dataclass(frozen=True)
+class BrokerUp(Fact):
+    """Redis answers again after ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ActorCrashed(Fact):
+    """An actor's loop ended with an error of ours."""
+
+    actor: str
+    error_type: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class ActorRestarted(Fact):
+    """The supervisor started an actor anew."""
+
+    actor: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ActorStalled(Fact):
+    """An actor made no progress for ``seconds`` and was replaced."""
+
+    actor: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Draining(Fact):
+    """Stop was asked for: nothing new is taken, ``running`` handlers may finish."""
+
+    running: int
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Drained(Fact):
+    """The consumer has ended. ``abandoned`` handlers were still running."""
+
+    abandoned: int
+    seconds: float
+
+
+class Observer(Protocol):
+    """Receives facts, on whatever thread they happen; must be thread-safe and quick.
+
+    What it raises is logged once and harms no message.
+    """
+
+    def notice(self, fact: Fact) -> None:
+        """Take note of ``fact``."""
+        ...
+
+
+class Interceptor(Protocol):
+    """Surrounds the publishing and the processing of messages with context managers."""
+
+    def publishing(
+        self, messages: Sequence[StreamMessage], carriers: Sequence[MutableMapping[str, str]]
+    ) -> AbstractContextManager[None]:
+        """Around a publish. May fill each message's carrier with trace fields."""
+        ...
+
+    def processing(self, delivery: Delivery) -> AbstractContextManager[None]:
+        """Around the handler, on its thread. ``delivery.outcome`` is set before it exits."""
+        ...
+
+
+class NullInterceptor:
+    """Does nothing."""
+
+    def publishing(
+        self, messages: Sequence[StreamMessage], carriers: Sequence[MutableMapping[str, str]]
+    ) -> AbstractContextManager[None]:
+        """A null context."""
+        return nullcontext()
+
+    def processing(self, delivery: Delivery) -> AbstractContextManager[None]:
+        """A null context."""
+        return nullcontext()
+

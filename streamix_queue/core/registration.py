@@ -1,0 +1,164 @@
+"""A handler and how to call it, decided once, at registration."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from streamix_queue.core.config import ConsumerConfig, event_policy, number, text
+from streamix_queue.core.errors import ConfigError
+from streamix_queue.core.outcome import Policy
+
+__all__ = ["Handler", "Registration", "is_async", "make_registration", "takes_message", "typed_payload"]
+
+Handler = Callable[..., Any]
+_WEEK_MS = 7 * 86_400_000
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One event of a consumer.
+
+    Attributes:
+        event: Its name.
+        handler: The user's callable.
+        wants_message: True if it takes ``(data, message)``, False for ``(data)``.
+        is_async: True if calling it gives a coroutine.
+        payload_type: Type to convert ``data`` to first, None to pass the dict.
+        policy: Retries and backoff.
+        concurrency: How many may run at once in this process.
+        limited: True if the user said so.
+        timeout_s: Longest run in seconds, None for no limit.
+    """
+
+    event: str
+    handler: Handler
+    wants_message: bool
+    is_async: bool
+    payload_type: Any
+    policy: Policy
+    concurrency: int
+    limited: bool
+    timeout_s: float | None
+
+
+def make_registration(
+    event: str,
+    handler: Handler,
+    *,
+    defaults: ConsumerConfig,
+    retry_limit: int | None,
+    concurrency: int | None,
+    backoff_base_ms: int | None,
+    backoff_max_ms: int | None,
+    backoff_jitter: float | None,
+    timeout_ms: int | None,
+) -> Registration:
+    """The registration of ``handler``; what is None comes from ``defaults``. Raises `ConfigError`."""
+    text("event", event)
+    limit = defaults.concurrency if concurrency is None else concurrency
+    number("concurrency", limit, 1, defaults.concurrency, unit="(the consumer's)")
+    wants_message = takes_message(handler)
+    asynchronous = is_async(handler)
+    if timeout_ms is not None:
+        number("timeout_ms", timeout_ms, 1, _WEEK_MS, unit="ms")
+        if not asynchronous:
+            raise ConfigError(
+                f"timeout_ms={timeout_ms}: a thread cannot be stopped from outside, so only an "
+                "'async def' handler can have one"
+            )
+    return Registration(
+        event=event,
+        handler=handler,
+        wants_message=wants_message,
+        is_async=asynchronous,
+        payload_type=typed_payload(handler),
+        policy=event_policy(
+            defaults.retry_limit if retry_limit is None else retry_limit,
+            defaults.backoff_base_ms if backoff_base_ms is None else backoff_base_ms,
+            defaults.backoff_max_ms if backoff_max_ms is None else backoff_max_ms,
+            defaults.backoff_jitter if backoff_jitter is None else backoff_jitter,
+        ),
+        concurrency=limit,
+        limited=concurrency is not None,
+        timeout_s=None if timeout_ms is None else timeout_ms / 1000,
+    )
+
+
+def takes_message(handler: Handler) -> bool:
+    """True if ``handler`` is to be called with ``(data, message)``.
+
+    0.1.0 counted parameters; this looks at which call the signature accepts: a second
+    parameter with a default of its own does not ask for the message, unless it is called
+    ``message``. ``*args`` takes both.
+
+    Raises:
+        ConfigError: neither ``(data)`` nor ``(data, message)`` can be a call of it.
+    """
+    if not callable(handler):
+        raise ConfigError(f"handler={handler!r}: expected a callable")
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):  # some builtins have none; 0.1.0's simple form is the guess
+        return False
+    positional = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(positional) >= 2:
+        second = positional[1]
+        wants = second.default is second.empty or second.name == "message"
+    else:
+        wants = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    try:
+        signature.bind(*((None, None) if wants else (None,)))
+    except TypeError as error:
+        raise ConfigError(
+            f"handler {_name(handler)}{signature}: expected (data) or (data, message): {error}"
+        ) from None
+    return wants
+
+
+def is_async(handler: Handler) -> bool:
+    """True if calling ``handler`` gives a coroutine (partials and callable objects included).
+
+    Raises:
+        ConfigError: an async generator, which nobody would ever iterate.
+    """
+    inner = handler
+    while hasattr(inner, "func"):  # functools.partial
+        inner = inner.func
+    call = inner if inspect.isroutine(inner) else getattr(inner, "__call__", inner)  # noqa: B004
+    if inspect.isasyncgenfunction(call) or inspect.isgeneratorfunction(call):
+        raise ConfigError(f"handler {_name(handler)}: a generator is never run to its end; return instead")
+    return inspect.iscoroutinefunction(call)
+
+
+def typed_payload(handler: Handler) -> Any:
+    """The type that the first parameter is annotated with, if it is one to convert to.
+
+    A ``msgspec.Struct``, a dataclass or a ``TypedDict`` is; anything else gets the dict.
+    """
+    try:
+        target = handler if inspect.isroutine(handler) else handler.__call__  # type: ignore[operator]
+        hints = typing.get_type_hints(target)
+        first = next(iter(inspect.signature(handler).parameters.values()))
+    except (AttributeError, NameError, StopIteration, TypeError, ValueError):
+        return None
+    hint = hints.get(first.name)
+    if not isinstance(hint, type):
+        return None
+    if issubclass(hint, msgspec.Struct) or dataclasses.is_dataclass(hint) or typing.is_typeddict(hint):
+        return hint
+    return None
+
+
+def _name(handler: Handler) -> str:
+    return getattr(handler, "__qualname__", None) or type(handler).__name__

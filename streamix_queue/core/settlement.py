@@ -1,0 +1,108 @@
+"""What the settler asks the broker to do with entries we hold: commands and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = [
+    "Absolve",
+    "AckEntries",
+    "Bury",
+    "Command",
+    "Forward",
+    "HandBack",
+    "Lease",
+    "Schedule",
+    "Verdict",
+]
+
+
+class Verdict(IntEnum):
+    """What became of a fenced command."""
+
+    DONE = 1
+    DROPPED = 2
+    """`Forward` only: nobody in the group handles the event, so it was acked."""
+    GONE = 0
+    """Not pending any more: settled before (by us, if a reply was lost) or trimmed."""
+    STOLEN = -1
+    """Another member owns it; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Our hold on one pending entry, and the proof of it.
+
+    Attributes:
+        key: The stream.
+        entry_id: The entry.
+        deliveries: The delivery count; with the consumer's name it is the fencing token.
+        fresh: We have seen it as ours within the lease, so nobody else can have had it. If it
+            is not pending now, then it was trimmed or its group was destroyed, and we hold the
+            only copy: the command is carried out all the same. False when a command is sent
+            again after a lost reply, for then "not pending" means that it was done.
+    """
+
+    key: bytes
+    entry_id: bytes
+    deliveries: int
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class AckEntries:
+    """Ack entries of one stream; needs no fence, for the work is done. Answer: `DONE`."""
+
+    key: bytes
+    entry_ids: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Still ours? → into the delayed set, due in ``delay_ms`` → ack."""
+
+    lease: Lease
+    delay_ms: int
+    event: str
+    fields: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Bury:
+    """Still ours? → onto the dead-letter stream → ack."""
+
+    lease: Lease
+    fields: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Still ours? → onto the inbox of ``event`` → ack; `DROPPED` if nobody handles it.
+
+    With ``always`` it goes to the inbox whoever handles it (this member does).
+    """
+
+    lease: Lease
+    event: str
+    fields: Sequence[bytes]
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class HandBack:
+    """Still ours? → idle for ``idle_ms`` as of now and one delivery fewer: as if never taken."""
+
+    leases: Sequence[Lease]
+    idle_ms: int
+
+
+@dataclass(frozen=True)
+class Absolve:
+    """Forget that these entries were suspects: they have ended otherwise. Answer: `DONE`."""
+
+    leases: Sequence[Lease]
+
+
+Command = AckEntries | Schedule | Bury | Forward | HandBack | Absolve

@@ -1,0 +1,232 @@
+"""The wire: message ⇄ bytes ⇄ the fields of a stream entry. Owns every field name.
+
+The envelope in field ``message`` is byte for byte what 0.1.0 writes. Everything else lives in
+fields beside it, which 0.1.0 ignores: ``traceparent``, ``tracestate``, ``baggage`` and, on the
+group's own streams only, ``streamix`` (the `History` of the message).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+
+from streamix_queue.core.errors import Malformed, MessageTooLarge
+from streamix_queue.core.message import StreamMessage, Timestamps
+from streamix_queue.core.payload import MAX_DEPTH, check_data, check_event, encode_json
+
+__all__ = [
+    "BAGGAGE",
+    "HISTORY",
+    "MESSAGE",
+    "TRACEPARENT",
+    "TRACESTATE",
+    "Attempt",
+    "Fields",
+    "History",
+    "build",
+    "decode",
+    "encode",
+    "envelope_of",
+    "for_retry",
+    "frame",
+    "history_of",
+    "unframe",
+    "with_history",
+]
+
+MESSAGE = b"message"
+TRACEPARENT = b"traceparent"
+TRACESTATE = b"tracestate"
+BAGGAGE = b"baggage"
+HISTORY = b"streamix"
+
+Fields = Sequence[bytes]
+"""The fields of an entry as Redis sends them: a flat ``[name, value, name, value, …]``."""
+
+_MAX_ATTEMPTS_KEPT = 20
+
+
+class Attempt(msgspec.Struct, omit_defaults=True):
+    """One failed attempt, as the dead letter shows it."""
+
+    at: str
+    seconds: float
+    error_type: str
+    error: str = ""
+    consumer: str = ""
+
+
+class History(msgspec.Struct, omit_defaults=True):
+    """What happened to a message in this group before; kept beside it, never inside it.
+
+    Attributes:
+        source_id: Id of the entry on the shared stream that it came from.
+        cause: Why it is on the group's own stream: ``retry``, ``handover`` or ``replay``.
+        attempts: The failed attempts, oldest first; the newest 20 are kept.
+        replays: How often an operator replayed it.
+        previous: ``traceparent`` of the last attempt's span, so that the next can link to it.
+    """
+
+    source_id: str = ""
+    cause: str = ""
+    attempts: list[Attempt] = []
+    replays: int = 0
+    previous: str = ""
+
+    def after(self, attempt: Attempt, *, cause: str, previous: str = "") -> History:
+        """A copy with one more attempt."""
+        attempts = [*self.attempts, attempt][-_MAX_ATTEMPTS_KEPT:]
+        return History(self.source_id, cause, attempts, self.replays, previous)
+
+
+class _RawEnvelope(msgspec.Struct):
+    """The envelope with its payload left as bytes, so that a retry cannot change a comma of it."""
+
+    id: str
+    event: str
+    data: msgspec.Raw
+    retries: int
+    timestamps: Timestamps
+
+
+_decode_message = msgspec.json.Decoder(StreamMessage).decode
+_decode_raw = msgspec.json.Decoder(_RawEnvelope).decode
+_decode_history = msgspec.json.Decoder(History).decode
+_encode = msgspec.json.Encoder().encode
+
+# UnicodeDecodeError is a ValueError; RecursionError is what deep nesting gives.
+_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+def build(event: str, data: dict[str, Any], message_id: str, now: str) -> StreamMessage:
+    """A new message; ``now`` is ISO 8601 text. Raises as `check_event` does."""
+    return StreamMessage(message_id, check_event(event), data, 0, Timestamps(now, now))
+
+
+def encode(message: StreamMessage, *, max_bytes: int) -> bytes:
+    """The envelope of ``message``, byte for byte as 0.1.0 writes it.
+
+    Raises:
+        InvalidMessage, InvalidMessageType: the data is not JSON; the text names the path.
+        MessageTooLarge: more than ``max_bytes`` encoded bytes.
+    """
+    fast = check_data(message.data)
+    raw = encode_json(message if fast else message.to_dict(), fast=fast)
+    if len(raw) > max_bytes:
+        raise MessageTooLarge(
+            f"event {message.event!r}: {len(raw)} bytes encoded, more than max_message_bytes={max_bytes}"
+        )
+    return raw
+
+
+def decode(raw: bytes) -> StreamMessage:
+    """The message in an envelope.
+
+    Raises:
+        Malformed: not JSON (NaN, bad UTF-8 and lone surrogates included), not the envelope, or
+            nested deeper than `MAX_DEPTH`. Of a key that occurs twice the last one counts, as
+            in ``json.loads``.
+    """
+    # Counting is cheap and almost always settles it; only then is the depth itself measured.
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH + 1:
+        raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
+    try:
+        return _decode_message(raw)
+    except _UNDECODABLE as error:
+        raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
+
+
+def _depth(raw: bytes) -> int:
+    deepest = depth = 0
+    in_string = escaped = False
+    for byte in raw:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in (0x7B, 0x5B):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in (0x7D, 0x5D):
+            depth -= 1
+    return deepest
+
+
+def for_retry(raw: bytes, retries: int, now: str) -> bytes:
+    """The same envelope with ``retries`` and ``updated_at`` moved on; the data byte for byte."""
+    envelope = _decode_raw(raw)
+    envelope.retries = retries
+    envelope.timestamps.updated_at = now
+    return _encode(envelope)
+
+
+def envelope_of(fields: Fields) -> tuple[bytes | None, tuple[bytes, ...], bytes | None]:
+    """Split an entry's fields into (envelope, fields to carry along unchanged, history).
+
+    The envelope is None when the entry has no ``message`` field.
+    """
+    if len(fields) == 2 and fields[0] == MESSAGE:
+        return fields[1], (), None
+    raw: bytes | None = None
+    history: bytes | None = None
+    extras: list[bytes] = []
+    for name, value in zip(fields[::2], fields[1::2], strict=False):
+        if name == MESSAGE:
+            raw = value
+        elif name == HISTORY:
+            history = value
+        else:
+            extras += (name, value)
+    return raw, tuple(extras), history
+
+
+def history_of(raw: bytes | None) -> History:
+    """Decode a ``streamix`` field; one that is not ours counts as absent."""
+    if raw is None:
+        return History()
+    try:
+        return _decode_history(raw)
+    except _UNDECODABLE:
+        return History()
+
+
+def with_history(raw: bytes, extras: Fields, history: History) -> list[bytes]:
+    """The fields of an entry on one of the group's own streams."""
+    return [MESSAGE, raw, *extras, HISTORY, _encode(history)]
+
+
+def frame(parts: Sequence[bytes]) -> bytes:
+    """Pack byte strings into one: each as a 4-byte big-endian length and its bytes.
+
+    Lua reads it back with ``struct.unpack('>I4c0')`` on every server, which holds for no richer
+    format: cmsgpack there does not know binary strings.
+    """
+    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+def unframe(framed: bytes) -> list[bytes]:
+    """The byte strings in a frame.
+
+    Raises:
+        Malformed: not a frame.
+    """
+    parts: list[bytes] = []
+    position, end = 0, len(framed)
+    while position < end:
+        if position + 4 > end:
+            raise Malformed("a frame ends inside a length")
+        (length,) = cast("tuple[int]", struct.unpack_from(">I", framed, position))
+        position += 4
+        if position + length > end:
+            raise Malformed("a frame ends inside a part")
+        parts.append(framed[position : position + length])
+        position += length
+    return parts

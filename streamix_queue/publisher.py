@@ -1,0 +1,266 @@
+"""`Publisher`: events onto the stream, from any thread, before and after ``fork()``."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import Any, TypeVar
+
+from streamix_queue.actors.observing import fan_out
+from streamix_queue.broker.protocol import PublisherBroker
+from streamix_queue.composition import redis_publisher_broker
+from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, PublisherConfig, text
+from streamix_queue.core.errors import (
+    BrokerUnavailable,
+    InvalidMessageType,
+    NotEnoughReplicas,
+    PublishUnknown,
+)
+from streamix_queue.core.facts import Interceptor, Observer, Published
+from streamix_queue.core.message import StreamMessage
+from streamix_queue.core.wire import MESSAGE, build, encode
+
+__all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "Publisher"]
+
+DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024
+_PER_ROUND_TRIP = 500
+_T = TypeVar("_T")
+
+
+class Publisher:
+    """Publishes events to one stream over connections that it keeps.
+
+    Thread-safe, safe after ``fork()``, and when Redis is restarted between calls. May be used as
+    a context manager.
+
+    If the reply of a write is lost, it is sent again with the same message id, by a script that
+    first looks whether the message is there; so one ``publish()`` is one entry.
+
+    Args:
+        redis_url: ``redis://``, ``rediss://`` or ``unix://``.
+        stream: The stream.
+        max_message_bytes: Largest encoded message, bytes.
+        timeout_ms: How long a publish may take in all, tries included, ms.
+        observers: Receive a `Published` fact for each call.
+        interceptors: Surround each call, and may add trace fields.
+
+    Raises:
+        ConfigError: an option is out of range.
+    """
+
+    def __init__(
+        self,
+        redis_url: str = DEFAULT_REDIS_URL,
+        stream: str = DEFAULT_STREAM,
+        *,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        timeout_ms: int = 5000,
+        observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
+    ) -> None:
+        self._config = PublisherConfig(
+            redis_url=redis_url, stream=stream, max_message_bytes=max_message_bytes, timeout_ms=timeout_ms
+        )
+        self._key = stream.encode()
+        self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 1000)
+        self._notice = fan_out(observers)
+        self._observed = bool(observers)
+        self._interceptors = tuple(interceptors)
+        self._known_groups: set[str] = set()
+
+    def publish(self, event: str, data: dict[str, Any], *, group: str | None = None) -> StreamMessage:
+        """Publish one event.
+
+        Args:
+            event: Its name.
+            data: The payload: a JSON object, keys are strings.
+            group: A consumer group to create if it is missing, from the beginning of the stream,
+                so that this event is kept for a service that has never started yet.
+
+        Returns:
+            The message, with the id that its consumers will see.
+
+        Raises:
+            InvalidMessage, InvalidMessageType, MessageTooLarge: nothing was written.
+            PublishUnknown: the reply was lost, and again at every try: it may be in or out.
+            BrokerError: nothing was written; the subclass tells why.
+        """
+        now = datetime.now(timezone.utc).isoformat()
+        message = build(event, data, str(uuid.uuid4()), now)
+        raw = encode(message, max_bytes=self._config.max_message_bytes)
+        if group is not None and group not in self._known_groups:
+            self._keep_for(group)
+        if not (self._interceptors or self._observed):
+            self._add(message, (MESSAGE, raw))
+            return message
+        started = time.perf_counter()
+        with self._surrounding([message]) as carriers, self._stated(1, len(raw), started):
+            self._add(message, (MESSAGE, raw, *_trace_fields(carriers[0])))
+        return message
+
+    def publish_many(
+        self, events: Iterable[tuple[str, dict[str, Any]]], *, group: str | None = None
+    ) -> list[StreamMessage]:
+        """Publish many events, in order, with a round trip for each 500.
+
+        Args:
+            events: Pairs of event name and payload. All are checked before the first is written.
+            group: As in `publish`.
+
+        Returns:
+            The messages, in the order of ``events``.
+
+        Raises:
+            As `publish`. After a `BrokerError` the events before the failing one are written.
+        """
+        now = datetime.now(timezone.utc).isoformat()
+        limit = self._config.max_message_bytes
+        messages: list[StreamMessage] = []
+        raws: list[bytes] = []
+        for index, pair in enumerate(events):
+            event, data = _pair(pair, index)
+            message = build(event, data, str(uuid.uuid4()), now)
+            raws.append(encode(message, max_bytes=limit))
+            messages.append(message)
+        if group is not None and group not in self._known_groups:
+            self._keep_for(group)
+        started = time.perf_counter()
+        with (
+            self._surrounding(messages) as carriers,
+            self._stated(len(messages), sum(map(len, raws)), started),
+        ):
+            entries = [
+                (MESSAGE, raw, *_trace_fields(carrier)) for raw, carrier in zip(raws, carriers, strict=True)
+            ]
+            for start in range(0, len(entries), _PER_ROUND_TRIP):
+                end = start + _PER_ROUND_TRIP
+                self._add_many(messages[start:end], entries[start:end])
+        return messages
+
+    def close(self) -> None:
+        """Close the connections. A later publish opens new ones."""
+        self._broker.close()
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def _add(self, message: StreamMessage, fields: Sequence[bytes]) -> None:
+        try:
+            self._broker.add(self._key, fields)
+        except NotEnoughReplicas:
+            raise
+        except BrokerUnavailable as error:
+            self._add_again(message, fields, error)
+
+    def _add_again(self, message: StreamMessage, fields: Sequence[bytes], error: BrokerUnavailable) -> None:
+        """Whether the first try was carried out is unknown: look before writing again."""
+        message_id = message.id.encode()
+        self._persist(
+            lambda: self._broker.add_unless_there(self._key, message_id, fields), message.id, error
+        )
+
+    def _add_many(self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]]) -> None:
+        try:
+            answers = self._broker.add_many(self._key, entries)
+        except BrokerUnavailable as error:
+            for message, fields in zip(messages, entries, strict=True):
+                self._add_again(message, fields, error)
+            return
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+
+    def _persist(self, write: Callable[[], _T], message_id: str, error: BrokerUnavailable) -> _T:
+        """Try again within ``timeout_ms``; the first failure was ``error``."""
+        deadline = time.monotonic() + self._config.timeout_ms / 1000
+        attempt = 0
+        while True:
+            attempt += 1
+            wait = min(0.05 * 2**attempt, 1.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            if time.monotonic() + wait > deadline:
+                raise PublishUnknown(f"{error}; tried {attempt} times, the message may be in or out", message_id)
+            time.sleep(wait)
+            try:
+                return write()
+            except NotEnoughReplicas:
+                raise
+            except BrokerUnavailable as again:
+                error = again
+
+    def _keep_for(self, group: str) -> None:
+        text("group", group)
+        try:
+            self._broker.ensure_group(self._key, group.encode(), "0")
+        except BrokerUnavailable as error:
+            self._persist(lambda: self._broker.ensure_group(self._key, group.encode(), "0"), "", error)
+        self._known_groups.add(group)
+
+    # --- telemetry ------------------------------------------------------------------------------
+
+    def _surrounding(self, messages: Sequence[StreamMessage]) -> _Surrounding:
+        return _Surrounding(self._interceptors, messages)
+
+    def _stated(self, count: int, size_bytes: int, started: float) -> _Stated:
+        return _Stated(self._notice, self._config.stream, count, size_bytes, started)
+
+
+class _Surrounding:
+    """Enters every interceptor around a publish; gives a carrier for each message."""
+
+    def __init__(self, interceptors: tuple[Interceptor, ...], messages: Sequence[StreamMessage]) -> None:
+        self._interceptors = interceptors
+        self._messages = messages
+        self._stack = ExitStack()
+
+    def __enter__(self) -> list[dict[str, str]]:
+        carriers: list[dict[str, str]] = [{} for _ in self._messages]
+        for interceptor in self._interceptors:
+            self._stack.enter_context(interceptor.publishing(self._messages, carriers))
+        return carriers
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+
+class _Stated:
+    """States the fact of a publish at its end."""
+
+    def __init__(
+        self, notice: Callable[[Published], None], stream: str, count: int, size_bytes: int, started: float
+    ) -> None:
+        self._notice = notice
+        self._stream, self._count, self._size = stream, count, size_bytes
+        self._started = started
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = time.perf_counter() - self._started
+        self._notice(Published(self._stream, self._count, seconds, self._size, kind.__name__ if kind else ""))
+
+
+def _trace_fields(carrier: dict[str, str]) -> list[bytes]:
+    return [part.encode() for pair in carrier.items() for part in pair]
+
+
+def _pair(pair: object, index: int) -> tuple[Any, Any]:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise InvalidMessageType(f"events[{index}]: expected a pair (event, data), not {type(pair).__name__}")
+    return pair[0], pair[1]

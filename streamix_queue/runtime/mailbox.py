@@ -1,0 +1,61 @@
+"""A first-in, first-out queue between threads that can be closed."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Closed(Exception):
+    """Nothing more goes in and, once it is empty, nothing comes out."""
+
+
+class Mailbox(Generic[T]):
+    """For any thread, but no signal handler (the lock). Credits bound it, so put never blocks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards every field below
+        self._arrived = threading.Condition(self._lock)
+        self._letters: deque[T] = deque()
+        self._waiting = 0  # readers asleep: with none, put need not notify
+        self._closed = False
+
+    def put(self, letter: T) -> None:
+        self.put_many((letter,))
+
+    def put_many(self, letters: Sequence[T]) -> None:
+        """One lock, one wake-up: the woken reader wakes the next if it leaves any."""
+        with self._lock:
+            if self._closed:
+                raise Closed
+            self._letters.extend(letters)
+            if self._waiting:
+                self._arrived.notify()
+
+    def get_many(self, limit: int, timeout: float | None = None) -> list[T]:
+        """Take 1..limit letters; [] on timeout (seconds); raise Closed when closed and empty."""
+        with self._lock:
+            if not self._letters and not self._closed:
+                self._waiting += 1
+                self._arrived.wait_for(lambda: self._letters or self._closed, timeout)
+                self._waiting -= 1  # skipped by a Ctrl-C: costs a needless notify, no more
+            if not self._letters and self._closed:
+                raise Closed
+            taken = [self._letters.popleft() for _ in range(min(limit, len(self._letters)))]
+            if self._letters and self._waiting:
+                self._arrived.notify()
+            return taken
+
+    def get(self, timeout: float | None = None) -> T | None:
+        letters = self.get_many(1, timeout)
+        return letters[0] if letters else None
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._arrived.notify_all()
+
+    def __len__(self) -> int:
+        return len(self._letters)
