@@ -14,6 +14,7 @@ Address = Path | int
 
 _LOOPBACK = "127.0.0.1"
 _PROBE_TIMEOUT_S = 0.5
+_ANSWER_LIMIT = 65_536  # whoever says more is no Redis
 _PROCESS_ID = re.compile(rb"\bprocess_id:(\d+)\r\n")
 
 # Linux's default; where the file is missing (macOS) ports below this are just as free.
@@ -37,7 +38,7 @@ def probe(address: Address, pid: int) -> str:
             answer = b""
             while not (found := _PROCESS_ID.search(answer)):
                 received = connection.recv(65_536)
-                if not received:
+                if not received or len(answer) > _ANSWER_LIMIT:
                     return f"unexpected answer {answer[:200]!r}"
                 answer += received
     except OSError as error:

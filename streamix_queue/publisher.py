@@ -185,12 +185,15 @@ class Publisher:
     def _persist(self, write: Callable[[], _T], message_id: str, error: BrokerUnavailable) -> _T:
         """Try again within ``timeout_ms``; the first failure was ``error``."""
         deadline = time.monotonic() + self._config.timeout_ms / 1000
-        attempt = 0
+        attempt, unknown = 0, not error.nothing_done
         while True:
             attempt += 1
             wait = min(0.05 * 2**attempt, 1.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             if time.monotonic() + wait > deadline:
-                raise PublishUnknown(f"{error}; tried {attempt} times, the message may be in or out", message_id)
+                if unknown:
+                    reason = f"{error}; tried {attempt} times, the message may be in or out"
+                    raise PublishUnknown(reason, message_id)
+                raise BrokerUnavailable(f"{error}; tried {attempt} times, nothing was written")
             time.sleep(wait)
             try:
                 return write()
@@ -198,6 +201,7 @@ class Publisher:
                 raise
             except BrokerUnavailable as again:
                 error = again
+                unknown = unknown or not error.nothing_done
 
     def _keep_for(self, group: str) -> None:
         text("group", group)

@@ -212,7 +212,8 @@ class Assembly:
         )
 
     def _fetcher(self) -> Actor:
-        block_ms = min(self._config.block_ms, _LONGEST_BLOCK_MS)
+        # A lease counts from before the read, so a read must not take up much of one.
+        block_ms = min(self._config.block_ms, _LONGEST_BLOCK_MS, max(1, self._config.claim_idle_ms // 4))
         return Fetcher(
             # The server's clock may step while it blocks us: our own timeout ends the wait.
             self._broker(timeout_s=block_ms / 1000 + 5.0),

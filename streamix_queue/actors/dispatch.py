@@ -19,7 +19,7 @@ _SMOOTHING = 0.1
 class Box:
     """One mailbox. Every field is guarded by the lock of its `Dispatch`."""
 
-    __slots__ = ("limit", "name", "pace_s", "queue", "ready", "running")
+    __slots__ = ("crowded", "limit", "name", "pace_s", "queue", "ready", "running")
 
     def __init__(self, name: str, limit: int) -> None:
         self.name = name
@@ -27,6 +27,7 @@ class Box:
         self.queue: deque[Delivery] = deque()
         self.running = 0
         self.ready = False
+        self.crowded = False
         self.pace_s: float | None = None
 
 
@@ -230,9 +231,12 @@ class Dispatch:
         with self._changed:
             return len(self._turns)
 
-    def queued(self, event: str) -> int:
-        """Deliveries in the mailbox of ``event``."""
-        return len(self._boxes[event].queue)
+    def crowded(self, event: str) -> bool:
+        """True while ``event`` has work enough, after it had to make room for others."""
+        box = self._boxes[event]
+        if box.crowded and len(box.queue) <= box.limit:
+            box.crowded = False
+        return box.crowded
 
     def depths(self) -> dict[str, int]:
         """Mailbox → deliveries in it."""
@@ -254,6 +258,7 @@ class Dispatch:
             fullest = max(boxes, key=lambda box: len(box.queue))
             shed = [fullest.queue.pop() for _ in range((len(fullest.queue) + 1) // 2)]
             shed.reverse()
+            fullest.crowded = bool(shed)
             return shed
 
     def close(self) -> list[Delivery]:

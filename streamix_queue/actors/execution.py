@@ -108,7 +108,9 @@ def describe(error: BaseException) -> Failure:
         text = str(error)
     except Exception:  # noqa: BLE001 - a handler's exception may have a broken __str__
         text = "<unprintable error>"
-    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    own_frame = error.__traceback__
+    handlers_frame = own_frame.tb_next if own_frame is not None else None
+    lines = traceback.format_exception(type(error), error, handlers_frame or own_frame)
     trace = "".join(lines)[-_MAX_TRACEBACK:]
     return Failure(_name(type(error)), redact_text(text[:_MAX_ERROR]), redact_text(trace))
 

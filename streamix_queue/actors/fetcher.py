@@ -110,12 +110,13 @@ class Fetcher(BrokerActor):
     def _read(self, free: int) -> None:
         keys = [self._stream, *self._inboxes_with_room()]
         count = plan_read(free, len(keys), self._batch_size).count
-        started = time.perf_counter()
+        # A lease counts from before the read: we may have been frozen between reply and here.
+        started, leased_at = time.perf_counter(), time.monotonic()
         try:
             reply = self.broker.read(keys, count, self._block_ms)
         except GroupMissing as error:
             self._polled(0, started, error)
-            self._outage.ended()
+            self.answered()
             self._mend_groups(self.broker)
             self.pause(0.05)
             return
@@ -127,16 +128,15 @@ class Fetcher(BrokerActor):
         taken = 0
         for key, entries in reply:
             taken += len(entries)
-            self._deliver(key, entries)
+            self._deliver(key, entries, leased_at)
         self._polled(taken, started, None)
 
     def _inboxes_with_room(self) -> list[bytes]:
-        """The inboxes of events whose mailbox is not the one that is too full."""
-        inboxes, half = self._inboxes, self._credits.limit // 2
-        return [key for event, key in inboxes.items() if self._dispatch.queued(event) <= half]
+        """All inboxes but those of events that had to make room for others, and are still busy."""
+        return [key for event, key in self._inboxes.items() if not self._dispatch.crowded(event)]
 
-    def _deliver(self, key: bytes, entries: list[Entry]) -> None:
-        read_at, leased_at = time.perf_counter(), time.monotonic()
+    def _deliver(self, key: bytes, entries: list[Entry], leased_at: float) -> None:
+        read_at = time.perf_counter()
         source = "new" if key == self._stream else "inbox"
         deliveries = [
             Delivery(key, entry_id, fields, read_at, leased_at, 1, source)

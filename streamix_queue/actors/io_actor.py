@@ -27,13 +27,13 @@ class BrokerActor(Actor):
     def on_transient(self, error: BaseException, attempt: int) -> float:
         """Tell the outage (once for all actors) and say how long to wait, in seconds."""
         if isinstance(error, StreamixError):
-            self._outage.began(error)
+            self._outage.began(self.name, error)
         wait = super().on_transient(error, attempt)
         return wait if isinstance(error, BrokerUnavailable) else max(wait, 1.0)
 
     def answered(self) -> None:
         """Redis answered: if there was an outage, it is over."""
-        self._outage.ended()
+        self._outage.ended(self.name)
 
     def abandon(self) -> None:
         """From the supervisor's thread: break the call that does not return."""
@@ -42,4 +42,5 @@ class BrokerActor(Actor):
 
     def teardown(self) -> None:
         """Close the connection; the next actor of this name has its own."""
+        self._outage.ended(self.name)
         self.broker.close()

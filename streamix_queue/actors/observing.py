@@ -36,16 +36,17 @@ def fan_out(observers: Sequence[Observer]) -> Notice:
 
 
 class Outage:
-    """Whether Redis can be reached, for the process as a whole. Thread-safe.
+    """Whether Redis serves us, for the process as a whole. Thread-safe.
 
     Five actors lose their connection in the same moment and try again many times; people want
-    to read that once, and once that it is over.
+    to read that once, and once that it is over: when every actor has had an answer again.
     """
 
     def __init__(self, notice: Notice) -> None:
         self._notice = notice
         self._lock = threading.Lock()
         self._since: float | None = None
+        self._without: set[str] = set()
 
     @property
     def seconds(self) -> float:
@@ -53,20 +54,24 @@ class Outage:
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
-    def began(self, error: BaseException) -> None:
-        """An actor lost Redis."""
+    def began(self, actor: str, error: BaseException) -> None:
+        """``actor`` lost Redis, or was refused."""
         with self._lock:
+            self._without.add(actor)
             if self._since is not None:
                 return
             self._since = time.monotonic()
         text = str(error) if isinstance(error, BrokerError) else type(error).__name__
         self._notice(BrokerDown(type(error).__name__, text))
 
-    def ended(self) -> None:
-        """An actor had an answer. Cheap while there is no outage."""
+    def ended(self, actor: str) -> None:
+        """``actor`` had an answer. Cheap while there is no outage."""
         if self._since is None:
             return
         with self._lock:
+            self._without.discard(actor)
+            if self._without:
+                return
             since, self._since = self._since, None
         if since is not None:
             self._notice(BrokerUp(time.monotonic() - since))

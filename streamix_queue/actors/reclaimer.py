@@ -107,6 +107,7 @@ class Reclaimer(BrokerActor):
             room = self._room()
             if room < 1:
                 return _CROWDED_S
+            leased_at = time.monotonic()
             try:
                 claimed = self.broker.reclaim(key, self._lease_ms, cursor, min(_PAGE, room))
             except GroupMissing:
@@ -114,7 +115,7 @@ class Reclaimer(BrokerActor):
                 continue
             self.answered()
             self._cursors[key] = claimed.cursor
-            self._accept(key, claimed)
+            self._accept(key, claimed, leased_at)
         if any(cursor != _START for cursor in self._cursors.values()):
             return 0.0
         # Spread, so that the members of a group do not all sweep in the same moment.
@@ -125,8 +126,8 @@ class Reclaimer(BrokerActor):
         for_suspects = max(1, self._credits.limit // 4) - len(self._suspects.waiting)
         return min(self._credits.free, for_suspects)
 
-    def _accept(self, key: bytes, claimed: Claimed) -> None:
-        read_at, leased_at = time.perf_counter(), time.monotonic()
+    def _accept(self, key: bytes, claimed: Claimed, leased_at: float) -> None:
+        read_at = time.perf_counter()
         innocent: list[Delivery] = []
         suspects: list[Delivery] = []
         for entry_id, deliveries, fields in claimed.entries:

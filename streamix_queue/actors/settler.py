@@ -31,11 +31,13 @@ class Unconfirmed:
     forgets nothing; touched by the settler thread alone.
 
     Attributes:
+        letters: Not planned yet.
         batches: To be sent now, with ``fresh`` taken off those that may have been carried out.
         held: Refused for now (out of memory, a key of the wrong type): tried again at a time.
     """
 
     def __init__(self) -> None:
+        self.letters: list[Delivery] = []
         self.batches: list[Batch] = []
         self.held: list[tuple[float, Batch]] = []
 
@@ -97,16 +99,18 @@ class Settler(BrokerActor):
             lists, due = [], [batch for _, batch in waiting]
         self._unconfirmed.held = [(at, batch) for at, batch in waiting if batch not in due]
         self._unconfirmed.batches += due
-        if lists:
-            self._plan([delivery for letters in lists for delivery in letters])
+        self._unconfirmed.letters += [delivery for letters in lists for delivery in letters]
+        if self._unconfirmed.letters:
+            self._plan()
 
-    def _plan(self, deliveries: list[Delivery]) -> None:
+    def _plan(self) -> None:
         batches, forgotten = self._planner.plan(
-            deliveries,
+            self._unconfirmed.letters,
             monotonic=time.monotonic(),
             now=datetime.now(timezone.utc).isoformat(),
             new_id=lambda: str(uuid.uuid4()),
         )
+        self._unconfirmed.letters = []
         self._unconfirmed.batches += batches
         self._leases.remove(forgotten)
 

@@ -101,7 +101,7 @@ class Link:
                 connection.connect()
             except (*_BROKEN, redis.RedisError) as error:
                 connection.disconnect()
-                raise classify(error, self.where) from None
+                raise _nothing_done(classify(error, self.where)) from None
             self._connection = connection
             self.opened += 1
         return self._connection
@@ -140,7 +140,7 @@ class Link:
                 try:
                     answers.append(connection.read_response())
                 except redis.ResponseError as error:
-                    answers.append(classify(error, self.where))
+                    answers.append(_nothing_done(classify(error, self.where)))
         except _BROKEN as error:
             self.close()
             raise classify(error, self.where) from None
@@ -161,7 +161,7 @@ class Link:
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 
     def _refused(self, error: redis.ResponseError) -> BrokerError:
-        kind = classify(error, self.where)
+        kind = _nothing_done(classify(error, self.where))
         self._drop_if_unfit([kind])
         return kind
 
@@ -185,3 +185,10 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+
+
+def _nothing_done(error: BrokerError) -> BrokerError:
+    """Mark an error that tells for sure that the command was not carried out."""
+    if isinstance(error, BrokerUnavailable):
+        error.nothing_done = True
+    return error

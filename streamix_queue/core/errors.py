@@ -101,8 +101,14 @@ class BrokerError(StreamixError):
 class BrokerUnavailable(BrokerError):
     """Not reachable or not ready for now (refused, reset, timed out, loading, read-only, busy).
 
-    Whether the command was carried out is unknown. Waiting can mend it.
+    Waiting can mend it.
+
+    Attributes:
+        nothing_done: True if the command was surely not carried out: it was never sent, or Redis
+            answered that it would not. False if the reply was lost, and that is unknown.
     """
+
+    nothing_done = False
 
 
 class BrokerRefused(BrokerError):
@@ -123,6 +129,8 @@ class OutOfMemory(BrokerError):
 
 class NotEnoughReplicas(BrokerUnavailable):
     """``min-replicas-to-write`` is not met. Nothing was written."""
+
+    nothing_done = True
 
 
 class PublishUnknown(BrokerUnavailable):

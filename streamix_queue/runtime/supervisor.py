@@ -92,7 +92,7 @@ def _autopsy(name: str, error: BaseException) -> ChildCrashed:
     return ChildCrashed(name, error, text.encode(errors="replace")[-8192:].decode(errors="ignore"))
 
 
-def _launch(name: str, actor: Actor, exits: "Mailbox[_Exit | None]") -> threading.Thread:
+def _launch(name: str, actor: Actor, exits: Mailbox[_Exit | None]) -> threading.Thread:
     """The one place that makes a thread: in a fresh context, so no span of ours leaks in."""
 
     def live() -> None:
@@ -181,9 +181,10 @@ class Supervisor:
         return True
 
     def _judge(self, child: _Child, actor: Actor, now: float) -> None:
-        if child.beat != actor.last_progress:
+        deadline = actor.progress_deadline
+        if deadline is None or child.beat != actor.last_progress:
             child.seen, child.beat = now, actor.last_progress
-        idle, deadline = now - child.seen, actor.progress_deadline
+        idle = now - child.seen
         if deadline is not None and idle > deadline and child.thread.is_alive():
             child.actor = None  # so its late Exit is nobody's
             self._notice(ChildStalled(child.spec.name, idle))
@@ -236,10 +237,10 @@ class Supervisor:
         self._ending = True
         for _, stage in groupby(reversed(self._children.values()), lambda c: c.spec.stage):
             living = [(child, child.actor) for child in stage if child.actor is not None]
-            for child, actor in living:
-                self._ask(child, actor.stop)
             # join() takes real time, whatever clock we were given.
             deadline = time.monotonic() + max((c.spec.shutdown for c, _ in living), default=0.0)
+            for child, actor in living:
+                self._ask(child, actor.stop)
             for child, actor in living:
                 child.thread.join(max(0.0, deadline - time.monotonic()))
                 if child.thread.is_alive():

@@ -1,0 +1,1 @@
+"""Streamix Queue."""
