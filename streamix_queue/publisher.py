@@ -159,56 +159,72 @@ class Publisher:
     def _add(self, message: StreamMessage, fields: Sequence[bytes]) -> None:
         try:
             self._broker.add(self._key, fields)
-        except NotEnoughReplicas:
-            raise
         except BrokerUnavailable as error:
-            self._add_again(message, fields, error)
-
-    def _add_again(self, message: StreamMessage, fields: Sequence[bytes], error: BrokerUnavailable) -> None:
-        """Whether the first try was carried out is unknown: look before writing again."""
-        message_id = message.id.encode()
-        self._persist(
-            lambda: self._broker.add_unless_there(self._key, message_id, fields), message.id, error
-        )
+            self._persist(
+                error,
+                lambda: self._broker.add(self._key, fields),
+                lambda: self._broker.add_unless_there(self._key, message.id.encode(), fields),
+                message.id,
+            )
 
     def _add_many(self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]]) -> None:
+        def one_by_one() -> list[bytes | Exception]:
+            return [
+                self._broker.add_unless_there(self._key, message.id.encode(), fields)
+                for message, fields in zip(messages, entries, strict=True)
+            ]
+
         try:
             answers = self._broker.add_many(self._key, entries)
         except BrokerUnavailable as error:
-            for message, fields in zip(messages, entries, strict=True):
-                self._add_again(message, fields, error)
-            return
+            answers = self._persist(
+                error, lambda: self._broker.add_many(self._key, entries), one_by_one, messages[0].id
+            )
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
 
-    def _persist(self, write: Callable[[], _T], message_id: str, error: BrokerUnavailable) -> _T:
-        """Try again within ``timeout_ms``; the first failure was ``error``."""
+    def _persist(
+        self,
+        error: BrokerUnavailable,
+        write: Callable[[], _T],
+        look_and_write: Callable[[], _T],
+        message_id: str,
+    ) -> _T:
+        """Try again within ``timeout_ms`` after ``error``.
+
+        As long as Redis surely did nothing, by ``write``; from the first lost reply on by
+        ``look_and_write``, which adds nothing that is there.
+        """
         deadline = time.monotonic() + self._config.timeout_ms / 1000
-        attempt, unknown = 0, not error.nothing_done
+        attempt, unknown = 1, False
         while True:
-            attempt += 1
+            if isinstance(error, NotEnoughReplicas):
+                raise error
+            unknown = unknown or not error.nothing_done
             wait = min(0.05 * 2**attempt, 1.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             if time.monotonic() + wait > deadline:
                 if unknown:
                     reason = f"{error}; tried {attempt} times, the message may be in or out"
-                    raise PublishUnknown(reason, message_id)
-                raise BrokerUnavailable(f"{error}; tried {attempt} times, nothing was written")
+                    raise PublishUnknown(reason, message_id) from error
+                raise BrokerUnavailable(f"{error}; tried {attempt} times, nothing was written") from error
             time.sleep(wait)
+            attempt += 1
             try:
-                return write()
-            except NotEnoughReplicas:
-                raise
+                return look_and_write() if unknown else write()
             except BrokerUnavailable as again:
                 error = again
-                unknown = unknown or not error.nothing_done
 
     def _keep_for(self, group: str) -> None:
         text("group", group)
+
+        def ensure() -> object:
+            return self._broker.ensure_group(self._key, group.encode(), "0")
+
         try:
-            self._broker.ensure_group(self._key, group.encode(), "0")
+            ensure()
         except BrokerUnavailable as error:
-            self._persist(lambda: self._broker.ensure_group(self._key, group.encode(), "0"), "", error)
+            self._persist(error, ensure, ensure, "")
         self._known_groups.add(group)
 
     # --- telemetry ------------------------------------------------------------------------------
