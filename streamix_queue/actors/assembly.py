@@ -15,7 +15,7 @@ from streamix_queue.actors.fetcher import Fetcher, Prefetch
 from streamix_queue.actors.groups import Groups
 from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Notice, Outage, fan_out
-from streamix_queue.actors.reclaimer import Reclaimer, Suspects
+from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
 from streamix_queue.actors.router import Router
 from streamix_queue.actors.scheduler import Scheduler
@@ -97,7 +97,7 @@ class Assembly:
         self._inboxes = {event: self.keys.inbox(event) for event in registrations}
         self._outage = Outage(self.notice)
         self._sweeps, self._retries = Alarm(), Alarm()
-        self._unconfirmed, self._suspects = Unconfirmed(), Suspects()
+        self._unconfirmed = Unconfirmed()
         self._executor = Executor(tuple(interceptors), self.loop)
         self.dispatch = Dispatch(
             {event: registration.concurrency for event, registration in registrations.items()},
@@ -201,7 +201,7 @@ class Assembly:
             origin=self._origin,
             lease_s=self._lease_s,
             max_deliveries=self._config.max_deliveries,
-            suspects=self._suspects,
+            name_is_unique=self._config.consumer is None,
             credits_=self.credits,
             leases=self.leases,
             dispatch=self.dispatch,

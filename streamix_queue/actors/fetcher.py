@@ -10,6 +10,7 @@ from streamix_queue.actors.groups import MendGroups
 from streamix_queue.actors.io_actor import BrokerActor
 from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.actors.recovery import pick_up_lost
 from streamix_queue.actors.router import Router
 from streamix_queue.broker.protocol import ConsumerBroker, Entry
 from streamix_queue.core.delivery import Delivery
@@ -19,8 +20,6 @@ from streamix_queue.core.tuning import plan_read, prefetch_for, resume_at
 from streamix_queue.runtime import Credits
 
 __all__ = ["Fetcher", "Prefetch"]
-
-_OWN_PENDING_PAGE = 500
 
 
 class Prefetch:
@@ -150,13 +149,7 @@ class Fetcher(BrokerActor):
 
     def _pick_up_lost_replies(self) -> None:
         for key in (self._stream, *self._inboxes.values()):
-            pending = self.broker.own_pending(key, _OWN_PENDING_PAGE)
-            unknown = [lease for lease in pending if self._leases.get(key, lease[0]) is None]
-            if not unknown:
-                continue
-            taken = self.broker.take(key, unknown)
-            read_at, leased_at = time.perf_counter(), time.monotonic()
-            found = [Delivery(key, i, fields, read_at, leased_at, n, "inbox") for i, n, fields in taken]
+            found = pick_up_lost(self.broker, key, self._leases, most_deliveries=1)
             if found:
                 self._router.route(found)
                 self._notice(Fetched("recovered", len(found)))

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from streamix_queue.actors.alarm import Alarm
@@ -15,31 +16,22 @@ from streamix_queue.actors.groups import MendGroups
 from streamix_queue.actors.io_actor import BrokerActor
 from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.actors.recovery import pick_up_lost
 from streamix_queue.actors.router import Router
-from streamix_queue.broker.protocol import Claimed, ConsumerBroker
+from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.core.dead_letter import Origin, trimmed_letter
 from streamix_queue.core.delivery import Delivery, Failure
-from streamix_queue.core.errors import GroupMissing
+from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Reclaimed, SuspectStarted, Trimmed
 from streamix_queue.core.outcome import RELEASE, DeadLetter, Reason
 from streamix_queue.core.settlement import Bury, Lease
-from streamix_queue.runtime import Credits
+from streamix_queue.runtime import Closed, Credits
 
-__all__ = ["Reclaimer", "Suspects"]
+__all__ = ["Reclaimer"]
 
 _PAGE = 100
 _START = b"0-0"
 _CROWDED_S = 0.05
-
-
-class Suspects:
-    """Entries delivered before without a recorded outcome, waiting to run alone.
-
-    Touched by the reclaimer's thread alone; handed from one reclaimer to the next.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: deque[Delivery] = deque()
 
 
 class Reclaimer(BrokerActor):
@@ -60,7 +52,7 @@ class Reclaimer(BrokerActor):
         origin: Origin,
         lease_s: float,
         max_deliveries: int,
-        suspects: Suspects,
+        name_is_unique: bool,
         credits_: Credits,
         leases: LeaseTable,
         dispatch: Dispatch,
@@ -74,7 +66,7 @@ class Reclaimer(BrokerActor):
         self._lease_ms = round(lease_s * 1000)
         self._every_s = lease_s / 3
         self._max_deliveries = max_deliveries
-        self._suspects = suspects
+        self._name_is_unique = name_is_unique
         self._credits = credits_
         self._leases = leases
         self._dispatch = dispatch
@@ -86,23 +78,32 @@ class Reclaimer(BrokerActor):
         # hide an idle one at the tail, since XAUTOCLAIM looks at ten times COUNT at most.
         self._cursors = dict.fromkeys(keys, _START)
         self._next_sweep = 0.0
+        self._may_have_lost_a_reply = False
+        # Suspects: delivered before without a recorded outcome, waiting to run alone.
+        self._waiting: deque[Delivery] = deque()
+        self._nudged = False  # set by any thread, taken back by the reclaimer's
 
     def step(self) -> None:
         """Start a suspect if there is room, sweep if it is time, else wait."""
         self._start_suspect()
         now = time.monotonic()
-        if now >= self._next_sweep:
+        if self._nudged or now >= self._next_sweep:
+            self._nudged = False
             self._next_sweep = now + self.run_once()
-        elif not self._suspects.waiting or not self._dispatch.room_for_suspect():
+        elif not self._waiting or not self._dispatch.room_for_suspect():
             self._alarm.wait(min(self._next_sweep - now, 5.0))
 
     def sweep_now(self) -> None:
         """From any thread: a member has handed entries back."""
-        self._next_sweep = 0.0
+        self._nudged = True
         self._alarm.ring()
 
     def run_once(self) -> float:
         """One page of every pending list; seconds until it is worth to look again."""
+        if self._may_have_lost_a_reply and self._name_is_unique:
+            for key in self._cursors:
+                self._accept(pick_up_lost(self.broker, key, self._leases, most_deliveries=None))
+        self._may_have_lost_a_reply = False
         for key, cursor in list(self._cursors.items()):
             room = self._room()
             if room < 1:
@@ -113,9 +114,19 @@ class Reclaimer(BrokerActor):
             except GroupMissing:
                 self._mend_groups(self.broker)
                 continue
+            except BrokerUnavailable:
+                self._may_have_lost_a_reply = True
+                raise
             self.answered()
             self._cursors[key] = claimed.cursor
-            self._accept(key, claimed, leased_at)
+            read_at = time.perf_counter()
+            taken = [
+                Delivery(key, entry_id, fields, read_at, leased_at, deliveries, "reclaim")
+                for entry_id, deliveries, fields in claimed.entries
+            ]
+            self._accept(taken)
+            for entry_id in claimed.trimmed:
+                self._mark_trimmed(key, entry_id)
         if any(cursor != _START for cursor in self._cursors.values()):
             return 0.0
         # Spread, so that the members of a group do not all sweep in the same moment.
@@ -123,26 +134,22 @@ class Reclaimer(BrokerActor):
 
     def _room(self) -> int:
         """How many to take: suspects wait for their turn, and must not take all the credits."""
-        for_suspects = max(1, self._credits.limit // 4) - len(self._suspects.waiting)
+        for_suspects = max(1, self._credits.limit // 4) - len(self._waiting)
         return min(self._credits.free, for_suspects)
 
-    def _accept(self, key: bytes, claimed: Claimed, leased_at: float) -> None:
-        read_at = time.perf_counter()
-        innocent: list[Delivery] = []
-        suspects: list[Delivery] = []
-        for entry_id, deliveries, fields in claimed.entries:
-            delivery = Delivery(key, entry_id, fields, read_at, leased_at, deliveries, "reclaim")
-            delivery.suspect = deliveries > 1
-            (suspects if delivery.suspect else innocent).append(delivery)
+    def _accept(self, taken: list[Delivery]) -> None:
+        if not taken:
+            return
+        for delivery in taken:
+            delivery.suspect = delivery.deliveries > 1
+        innocent = [delivery for delivery in taken if not delivery.suspect]
+        suspects = [delivery for delivery in taken if delivery.suspect]
         if innocent:
             self._router.route(innocent)
         # Held, and so renewed, while they wait; not decoded, for even that may kill.
-        self._suspects.waiting.extend(self._leases.add(suspects))
-        if claimed.entries:
-            self._notice(Reclaimed(len(claimed.entries)))
-            self._notice(Fetched("reclaim", len(claimed.entries)))
-        for entry_id in claimed.trimmed:
-            self._mark_trimmed(key, entry_id)
+        self._waiting.extend(self._leases.add(suspects))
+        self._notice(Reclaimed(len(taken)))
+        self._notice(Fetched("reclaim", len(taken)))
 
     def _mark_trimmed(self, key: bytes, entry_id: bytes) -> None:
         if self._leases.get(key, entry_id) is not None:
@@ -153,7 +160,7 @@ class Reclaimer(BrokerActor):
         self._notice(Trimmed(key.decode(), entry_id.decode(), held=False))
 
     def _start_suspect(self) -> None:
-        waiting = self._suspects.waiting
+        waiting = self._waiting
         if not waiting or not self._dispatch.room_for_suspect():
             return
         delivery = waiting[0]
@@ -186,6 +193,13 @@ class Reclaimer(BrokerActor):
             delivery.raw = None
         delivery.failure = Failure("Crash", f"the process died {starts} times while it had this message")
         self._router.settle(delivery, DeadLetter(Reason.CRASH))
+
+    def teardown(self) -> None:
+        """Hand back the suspects that wait: another member can have them at once."""
+        with suppress(Closed):
+            self._router.release(list(self._waiting))
+        self._waiting.clear()
+        super().teardown()
 
     def wake(self) -> None:
         """From another thread: end the wait."""

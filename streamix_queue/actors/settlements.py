@@ -89,6 +89,8 @@ class Planner:
                 forgotten.append(delivery)
             elif isinstance(outcome, Release):
                 released.setdefault(delivery.key, []).append(delivery)
+                if delivery.suspect:
+                    absolved.append(delivery)  # its start was counted, and then it never started
             else:
                 lease = self._lease(delivery, monotonic)
                 batches.append(Batch(self._single(delivery, lease, now, new_id), [delivery]))
