@@ -15,6 +15,7 @@ from typing import Any
 __all__ = ["Signals"]
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT)
+_LOOK_AGAIN_S = 0.5
 
 
 class Signals:
@@ -50,8 +51,13 @@ class Signals:
         threading.Thread(
             target=lambda: self._received.put(ended.get()), name="streamix.end", daemon=True
         ).start()
-        while self._received.get() is not None:
-            on_signal()
+        while True:
+            # Not for ever: the kernel gives a signal to another thread if this one has just been
+            # given SIGCONT. Then nothing wakes this one, and Python runs handlers here only.
+            with suppress(queue.Empty):
+                if self._received.get(timeout=_LOOK_AGAIN_S) is None:
+                    return
+                on_signal()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._count += 1

@@ -15,7 +15,7 @@ from streamix_queue.broker.protocol import (
     Entry,
     Taken,
 )
-from streamix_queue.core.errors import BrokerError, ClusterKeyError
+from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
 from streamix_queue.core.settlement import (
     Absolve,
@@ -48,6 +48,8 @@ _DEPART = load_script("depart")
 
 _BY_DIGEST = {script.digest: script for script in (_SCHEDULE, _BURY, _FORWARD, _HAND_BACK)}
 _INTERRUPT_S = 1.0
+_MAX_PARTS = 7000
+_OVERFLOW = b"streamix.overflow"
 _SUSPECT_TTL_MS = 7 * 86_400_000
 
 
@@ -122,7 +124,8 @@ class RedisConsumerBroker:
         unknown = [
             i
             for i, reply in enumerate(replies)
-            if isinstance(reply, BrokerError) and ("NOSCRIPT" in str(reply) or "No matching script" in str(reply))
+            if isinstance(reply, BrokerError)
+            and ("NOSCRIPT" in str(reply) or "No matching script" in str(reply))
         ]
         if unknown:
             again: list[Call] = [("EVAL", _BY_DIGEST[calls[i][1]].text, *calls[i][2:]) for i in unknown]  # type: ignore[index]
@@ -138,17 +141,17 @@ class RedisConsumerBroker:
                 return [ack, ("XDEL", command.key, *command.entry_ids)]
             return [ack]
         if isinstance(command, Schedule):
-            member = frame([command.event.encode(), *command.fields])
+            member = frame([command.event.encode(), *_unpackable(command.fields)])
             call = _evalsha(_SCHEDULE.digest, (command.lease.key, keys.delayed, keys.suspects))
             return [(*call, *self._fence(command.lease), command.delay_ms, member)]
         if isinstance(command, Bury):
             call = _evalsha(_BURY.digest, (command.lease.key, keys.failed, keys.suspects))
-            return [(*call, *self._fence(command.lease), *command.fields)]
+            return [(*call, *self._fence(command.lease), *_unpackable(command.fields))]
         if isinstance(command, Forward):
             inbox = keys.inbox(command.event)
             call = _evalsha(_FORWARD.digest, (command.lease.key, inbox, keys.handlers, keys.suspects))
-            fence = self._fence(command.lease)
-            return [(*call, *fence, HANDLER_TTL_MS, command.event, int(command.always), *command.fields)]
+            routing: Call = (HANDLER_TTL_MS, command.event, int(command.always))
+            return [(*call, *self._fence(command.lease), *routing, *_unpackable(command.fields))]
         if isinstance(command, HandBack):
             call = _evalsha(_HAND_BACK.digest, (command.leases[0].key, keys.nudge))
             return [(*call, self._group, self._consumer, command.idle_ms, *_pairs(command.leases))]
@@ -256,12 +259,29 @@ def ensure_group(link: Link, key: bytes, group: bytes, start: str) -> int | None
     try:
         link.call("XGROUP", "CREATE", key, group, start, "MKSTREAM")
     except BrokerError as error:
-        if "BUSYGROUP" in str(error):
+        if "BUSYGROUP" in str(error) or _exists_already(link, key, group, error):
             return None
         raise
     length: int = link.call("XLEN", key)
     return length
 
+
+def _exists_already(link: Link, key: bytes, group: bytes, error: BrokerError) -> bool:
+    """Full, or no right to make groups: Redis says so before it looks whether there is one."""
+    if not isinstance(error, (OutOfMemory, BrokerRefused)):
+        return False
+    try:
+        # Flat lists of names and values; the first value is the group's name.
+        return any(info[1] == group for info in link.call("XINFO", "GROUPS", key))
+    except BrokerError:
+        return False
+
+
+def _unpackable(fields: Sequence[bytes]) -> Sequence[bytes]:
+    """What a script can pass on, for Lua's unpack() gives up at 8000: the rest in one field, whole."""
+    if len(fields) <= _MAX_PARTS:
+        return fields
+    return [*fields[:_MAX_PARTS], _OVERFLOW, frame(fields[_MAX_PARTS:])]
 
 
 def _evalsha(digest: bytes, keys: tuple[bytes, ...]) -> Call:

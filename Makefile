@@ -1,0 +1,68 @@
+# One command for each thing one does here. `make` alone lists them.
+#
+# Needs python3 >= 3.10 with pip, and make; everything else goes into $(VENV).
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## Create the virtual environment (does nothing when it is up to date)
+
+# Distributions that split off ensurepip cannot give a new environment its pip; ours then comes in
+# from outside. pip is brought up to date since the ones in old Pythons miss wheels of new builds.
+$(READY): pyproject.toml streamix_queue/__about__.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'
+	$(PYTHON) -m venv --clear $(VENV) || { \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	@touch $@
+
+.PHONY: servers
+servers: $(READY) ## Fetch the server binaries that the tests run against
+	$(BIN)/python -m tests.support.servers prefetch
+
+.PHONY: demo
+demo: $(READY) ## See a message go round, fail, retry, be dead-lettered and replayed
+	$(BIN)/streamix demo $(ARGS)
+
+.PHONY: test
+test: $(READY) servers ## Run the test suite (ARGS='-k name', ARGS='--server valkey9')
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: format
+format: $(READY) ## Mend style and formatting where that can be done by machine
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: $(READY) ## Check types, and that the public surface is fully typed
+	$(BIN)/mypy
+	$(BIN)/python -m tests.support.public_types
+
+.PHONY: check
+check: lint types test ## Everything that has to pass before a change lands
+
+.PHONY: bench
+bench: $(READY) ## Run the load tests (ARGS='--help' lists them)
+	$(BIN)/python -m load $(ARGS)
+
+.PHONY: clean
+clean: ## Remove the virtual environment, caches and builds
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
