@@ -4,30 +4,33 @@
 what they are made of.
 """
 
-from streamix_queue.api import consume, publish
-from streamix_queue.consumer import Consumer
-from streamix_queue.core.errors import (
-    BrokerError,
-    BrokerRefused,
-    BrokerUnavailable,
-    ClusterKeyError,
-    ConfigError,
-    DrainTimeout,
-    GroupMissing,
-    InvalidMessage,
-    InvalidMessageType,
-    MessageTooLarge,
-    NotEnoughReplicas,
-    OutOfMemory,
-    PublishUnknown,
-    Reject,
-    Retry,
-    StreamixError,
-    WrongKeyType,
-)
-from streamix_queue.core.message import StreamMessage, Timestamps
-from streamix_queue.publisher import Publisher
-from streamix_queue.runtime import RestartsExceeded
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamix_queue.api import consume, publish
+    from streamix_queue.consumer import Consumer
+    from streamix_queue.core.errors import (
+        BrokerError,
+        BrokerRefused,
+        BrokerUnavailable,
+        ClusterKeyError,
+        ConfigError,
+        DrainTimeout,
+        GroupMissing,
+        InvalidMessage,
+        InvalidMessageType,
+        MessageTooLarge,
+        NotEnoughReplicas,
+        OutOfMemory,
+        PublishUnknown,
+        Reject,
+        Retry,
+        StreamixError,
+        WrongKeyType,
+    )
+    from streamix_queue.core.message import StreamMessage, Timestamps
+    from streamix_queue.publisher import Publisher
+    from streamix_queue.runtime import RestartsExceeded
 
 __all__ = [
     "BrokerError",
@@ -55,3 +58,28 @@ __all__ = [
     "consume",
     "publish",
 ]
+
+if not TYPE_CHECKING:  # a type checker shall go on to complain of names that there are not
+    _HOMES = {
+        "Consumer": "streamix_queue.consumer",
+        "Publisher": "streamix_queue.publisher",
+        "RestartsExceeded": "streamix_queue.runtime",
+        "StreamMessage": "streamix_queue.core.message",
+        "Timestamps": "streamix_queue.core.message",
+        "consume": "streamix_queue.api",
+        "publish": "streamix_queue.api",
+    }
+
+    def __getattr__(name):
+        # At first use and not at import: `streamix --help` has to be there before redis-py and
+        # structlog are loaded, which takes three times as long as all the rest.
+        from importlib import import_module  # noqa: PLC0415
+
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES.get(name, "streamix_queue.core.errors")), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

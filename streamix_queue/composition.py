@@ -9,6 +9,7 @@ from streamix_queue.actors.assembly import MakeBroker
 from streamix_queue.broker.link import Link
 from streamix_queue.broker.protocol import ConsumerBroker, PublisherBroker
 from streamix_queue.broker.redis import RedisConsumerBroker
+from streamix_queue.broker.redis_admin import RedisAdminBroker
 from streamix_queue.broker.redis_publisher import RedisPublisherBroker
 from streamix_queue.core.facts import Interceptor, Observer
 from streamix_queue.core.keys import Keys
@@ -16,7 +17,7 @@ from streamix_queue.core.keys import Keys
 if TYPE_CHECKING:
     from streamix_queue.consumer import Consumer
 
-__all__ = ["Telemetry", "redis_broker_factory", "redis_publisher_broker"]
+__all__ = ["Telemetry", "redis_admin_broker", "redis_broker_factory", "redis_publisher_broker"]
 
 
 def redis_broker_factory(url: str) -> MakeBroker:
@@ -62,3 +63,8 @@ class Telemetry:
 def redis_publisher_broker(url: str, timeout_s: float) -> PublisherBroker:
     """A publisher's broker for ``url``. Raises `ConfigError` if the URL cannot be read."""
     return RedisPublisherBroker(url, timeout_s=timeout_s)
+
+
+def redis_admin_broker(url: str, timeout_s: float) -> RedisAdminBroker:
+    """An operator's broker for ``url``. Raises `ConfigError` if the URL cannot be read."""
+    return RedisAdminBroker(url, timeout_s=timeout_s)

@@ -24,7 +24,12 @@ from streamix_queue.core.config import (
 )
 from streamix_queue.core.errors import BrokerError, ConfigError, DrainTimeout, StreamixError
 from streamix_queue.core.facts import ConsumerStarted, Drained, Draining, Interceptor, Observer
-from streamix_queue.core.registration import Registration, make_registration
+from streamix_queue.core.registration import (
+    Registration,
+    leave_a_thread_for_others,
+    make_registration,
+    with_concurrency,
+)
 from streamix_queue.signals import Signals
 
 __all__ = ["Consumer"]
@@ -219,6 +224,20 @@ class Consumer:
                 raise ConfigError(f"event {event!r} has a handler already")
             self._registrations[event] = registration
 
+    def set_concurrency(self, concurrency: int) -> None:
+        """How many handlers run at once, in place of what the constructor was given.
+
+        For whoever runs a consumer that others have written. Before ``start()``.
+
+        Raises:
+            ConfigError: out of range.
+        """
+        with self._lock:
+            if self._assembly is not None:
+                raise StreamixError("set the concurrency before the consumer is started")
+            self._config = replace(self._config, concurrency=concurrency)
+            self._registrations = with_concurrency(self._registrations, concurrency)
+
     # --- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -239,7 +258,7 @@ class Consumer:
             self._ended = queue.SimpleQueue()
             assembly = Assembly(
                 self._config,
-                _leave_a_thread_for_others(self._registrations, self._config.concurrency),
+                leave_a_thread_for_others(self._registrations, self._config.concurrency),
                 self._make_broker,
                 self._telemetry.observers(),
                 self._telemetry.interceptors(),
@@ -372,12 +391,3 @@ class Consumer:
     def _refuse_fork(self) -> None:
         if self._pid != os.getpid():
             raise StreamixError("a consumer cannot be used after fork(): make it in the child")
-
-
-def _leave_a_thread_for_others(registrations: dict[str, Registration], threads: int) -> dict[str, Registration]:
-    """No event may occupy every thread, if there are others, unless the user said so."""
-    most = threads - 1 if len(registrations) > 1 and threads > 1 else threads
-    return {
-        event: r if r.limited else replace(r, concurrency=min(r.concurrency, most))
-        for event, r in registrations.items()
-    }

@@ -6,12 +6,12 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, TypeVar
 
 from streamix_queue.actors.observing import fan_out
+from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.broker.protocol import PublisherBroker
 from streamix_queue.composition import redis_publisher_broker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, PublisherConfig, text
@@ -23,7 +23,8 @@ from streamix_queue.core.errors import (
 )
 from streamix_queue.core.facts import Interceptor, Observer, Published
 from streamix_queue.core.message import StreamMessage
-from streamix_queue.core.wire import MESSAGE, build, encode
+from streamix_queue.core.publication import Publication
+from streamix_queue.core.wire import MESSAGE, build, carrier_fields, encode
 
 __all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "Publisher"]
 
@@ -45,7 +46,8 @@ class Publisher:
         redis_url: ``redis://``, ``rediss://`` or ``unix://``.
         stream: The stream.
         max_message_bytes: Largest encoded message, bytes.
-        timeout_ms: How long a publish may take in all, tries included, ms.
+        timeout_ms: How long a publish may take in all, tries included, ms. One reply is waited
+            for half as long, so that a connection that died unseen leaves time for another.
         observers: Receive a `Published` fact for each call.
         interceptors: Surround each call, and may add trace fields.
 
@@ -67,7 +69,7 @@ class Publisher:
             redis_url=redis_url, stream=stream, max_message_bytes=max_message_bytes, timeout_ms=timeout_ms
         )
         self._key = stream.encode()
-        self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 1000)
+        self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 2000)
         self._notice = fan_out(observers)
         self._observed = bool(observers)
         self._interceptors = tuple(interceptors)
@@ -98,9 +100,10 @@ class Publisher:
         if not (self._interceptors or self._observed):
             self._add(message, (MESSAGE, raw))
             return message
-        started = time.perf_counter()
-        with self._surrounding([message]) as carriers, self._stated(1, len(raw), started):
-            self._add(message, (MESSAGE, raw, *_trace_fields(carriers[0])))
+        publication = Publication(self._config.stream, (message,), (len(raw),), batch=False)
+        with self._told(publication):
+            fields = (MESSAGE, raw, *carrier_fields(publication.carriers[0]))
+            publication.entry_ids.append(self._add(message, fields))
         return message
 
     def publish_many(
@@ -129,17 +132,15 @@ class Publisher:
             messages.append(message)
         if group is not None and group not in self._known_groups:
             self._keep_for(group)
-        started = time.perf_counter()
-        with (
-            self._surrounding(messages) as carriers,
-            self._stated(len(messages), sum(map(len, raws)), started),
-        ):
+        publication = Publication(self._config.stream, messages, list(map(len, raws)), batch=True)
+        with self._told(publication):
             entries = [
-                (MESSAGE, raw, *_trace_fields(carrier)) for raw, carrier in zip(raws, carriers, strict=True)
+                (MESSAGE, raw, *carrier_fields(carrier))
+                for raw, carrier in zip(raws, publication.carriers, strict=True)
             ]
             for start in range(0, len(entries), _PER_ROUND_TRIP):
                 end = start + _PER_ROUND_TRIP
-                self._add_many(messages[start:end], entries[start:end])
+                self._add_many(messages[start:end], entries[start:end], publication.entry_ids)
         return messages
 
     def close(self) -> None:
@@ -156,47 +157,54 @@ class Publisher:
 
     # --- writing --------------------------------------------------------------------------------
 
-    def _add(self, message: StreamMessage, fields: Sequence[bytes]) -> None:
+    def _add(self, message: StreamMessage, fields: Sequence[bytes]) -> bytes:
+        began = time.monotonic()
         try:
-            self._broker.add(self._key, fields)
+            return self._broker.add(self._key, fields)
         except BrokerUnavailable as error:
-            self._persist(
+            return self._persist(
+                began,
                 error,
                 lambda: self._broker.add(self._key, fields),
                 lambda: self._broker.add_unless_there(self._key, message.id.encode(), fields),
                 message.id,
             )
 
-    def _add_many(self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]]) -> None:
+    def _add_many(
+        self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]], entry_ids: list[bytes]
+    ) -> None:
         def one_by_one() -> list[bytes | Exception]:
             return [
                 self._broker.add_unless_there(self._key, message.id.encode(), fields)
                 for message, fields in zip(messages, entries, strict=True)
             ]
 
+        began = time.monotonic()
         try:
             answers = self._broker.add_many(self._key, entries)
         except BrokerUnavailable as error:
             answers = self._persist(
-                error, lambda: self._broker.add_many(self._key, entries), one_by_one, messages[0].id
+                began, error, lambda: self._broker.add_many(self._key, entries), one_by_one, messages[0].id
             )
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
+            entry_ids.append(answer)
 
     def _persist(
         self,
+        began: float,
         error: BrokerUnavailable,
         write: Callable[[], _T],
         look_and_write: Callable[[], _T],
         message_id: str,
     ) -> _T:
-        """Try again within ``timeout_ms`` after ``error``.
+        """Try again after ``error``, until ``timeout_ms`` after ``began`` (``time.monotonic()``).
 
         As long as Redis surely did nothing, by ``write``; from the first lost reply on by
         ``look_and_write``, which adds nothing that is there.
         """
-        deadline = time.monotonic() + self._config.timeout_ms / 1000
+        deadline = began + self._config.timeout_ms / 1000
         attempt, unknown = 1, False
         while True:
             if isinstance(error, NotEnoughReplicas):
@@ -221,63 +229,44 @@ class Publisher:
         def ensure() -> object:
             return self._broker.ensure_group(self._key, group.encode(), "0")
 
+        began = time.monotonic()
         try:
             ensure()
         except BrokerUnavailable as error:
-            self._persist(error, ensure, ensure, "")
+            self._persist(began, error, ensure, ensure, "")
         self._known_groups.add(group)
 
     # --- telemetry ------------------------------------------------------------------------------
 
-    def _surrounding(self, messages: Sequence[StreamMessage]) -> _Surrounding:
-        return _Surrounding(self._interceptors, messages)
-
-    def _stated(self, count: int, size_bytes: int, started: float) -> _Stated:
-        return _Stated(self._notice, self._config.stream, count, size_bytes, started)
+    def _told(self, publication: Publication) -> _Told:
+        return _Told(self._interceptors, self._notice, publication)
 
 
-class _Surrounding:
-    """Enters every interceptor around a publish; gives a carrier for each message."""
-
-    def __init__(self, interceptors: tuple[Interceptor, ...], messages: Sequence[StreamMessage]) -> None:
-        self._interceptors = interceptors
-        self._messages = messages
-        self._stack = ExitStack()
-
-    def __enter__(self) -> list[dict[str, str]]:
-        carriers: list[dict[str, str]] = [{} for _ in self._messages]
-        for interceptor in self._interceptors:
-            self._stack.enter_context(interceptor.publishing(self._messages, carriers))
-        return carriers
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
-
-class _Stated:
-    """States the fact of a publish at its end."""
+class _Told:
+    """Interceptors around a publish, and the fact of it at its end."""
 
     def __init__(
-        self, notice: Callable[[Published], None], stream: str, count: int, size_bytes: int, started: float
+        self,
+        interceptors: tuple[Interceptor, ...],
+        notice: Callable[[Published], None],
+        publication: Publication,
     ) -> None:
+        self._interceptors = interceptors
         self._notice = notice
-        self._stream, self._count, self._size = stream, count, size_bytes
-        self._started = started
+        self._publication = publication
 
     def __enter__(self) -> None:
-        return None
+        self._started = time.perf_counter()
+        self._scopes = enter_all([i.publishing for i in self._interceptors], self._publication)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        seconds = time.perf_counter() - self._started
-        self._notice(Published(self._stream, self._count, seconds, self._size, kind.__name__ if kind else ""))
-
-
-def _trace_fields(carrier: dict[str, str]) -> list[bytes]:
-    return [part.encode() for pair in carrier.items() for part in pair]
+        published, seconds = self._publication, time.perf_counter() - self._started
+        error_type = kind.__name__ if kind else ""
+        sizes = published.sizes
+        self._notice(Published(published.stream, len(sizes), seconds, sum(sizes), error_type, sizes))
+        leave_all(self._scopes, (kind, error, trace))
 
 
 def _pair(pair: object, index: int) -> tuple[Any, Any]:

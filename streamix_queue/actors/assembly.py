@@ -6,6 +6,8 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from contextvars import Context
 
 from streamix_queue.actors.alarm import Alarm
 from streamix_queue.actors.dispatch import Dispatch
@@ -21,10 +23,12 @@ from streamix_queue.actors.router import Router
 from streamix_queue.actors.scheduler import Scheduler
 from streamix_queue.actors.settlements import Planner
 from streamix_queue.actors.settler import Settler, Unconfirmed
+from streamix_queue.actors.vitals import vitals_of
 from streamix_queue.actors.worker import Letters, Worker
 from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.core.config import ConsumerConfig, start_id
 from streamix_queue.core.dead_letter import Origin
+from streamix_queue.core.errors import OutOfMemory
 from streamix_queue.core.facts import (
     ActorCrashed,
     ActorRestarted,
@@ -35,6 +39,7 @@ from streamix_queue.core.facts import (
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.tuning import FIRST_PREFETCH
+from streamix_queue.core.vitals import Vitals
 from streamix_queue.runtime import (
     Actor,
     ChildCrashed,
@@ -81,6 +86,7 @@ class Assembly:
         make_broker: MakeBroker,
         observers: Sequence[Observer] = (),
         interceptors: Sequence[Interceptor] = (),
+        new_context: Callable[[], Context] = Context,
     ) -> None:
         self.name = config.consumer or unique_name()
         self.keys = Keys(config.stream, config.group)
@@ -98,7 +104,7 @@ class Assembly:
         self._outage = Outage(self.notice)
         self._sweeps, self._retries = Alarm(), Alarm()
         self._unconfirmed = Unconfirmed()
-        self._executor = Executor(tuple(interceptors), self.loop)
+        self._executor = Executor(tuple(interceptors), self.loop, new_context=new_context)
         self.dispatch = Dispatch(
             {event: registration.concurrency for event, registration in registrations.items()},
             config.concurrency,
@@ -107,7 +113,10 @@ class Assembly:
         )
         self._router = Router(registrations, self.dispatch, self.leases, self.letters)
         self._groups = Groups(self.keys, self._inboxes.values(), start_id(config.start_from), self.notice)
-        self.supervisor = Supervisor(self._specs(), notice=self._heard)
+        specs = self._specs()
+        self._actors = [spec.name for spec in specs]
+        self._stopping = False
+        self.supervisor = Supervisor(specs, notice=self._heard)
 
     def prepare(self) -> None:
         """Connect, make the groups and register: what must work before anything starts.
@@ -119,7 +128,8 @@ class Assembly:
         try:
             broker.connect()
             self._groups.create(broker)
-            broker.register(list(self._registrations))
+            with suppress(OutOfMemory):  # who was here before goes on: reads and acks need no memory
+                broker.register(list(self._registrations))
         finally:
             broker.close()
 
@@ -128,8 +138,21 @@ class Assembly:
 
         The supervisor first: a worker whose work has ended would else look like a crash.
         """
+        self._stopping = True
         self.supervisor.stop()
         self._router.release(self.dispatch.close())
+
+    def vitals(self) -> Vitals:
+        """How it is, for gauges and probes. Any thread, at any time."""
+        return vitals_of(
+            self.name,
+            {name: self.supervisor.child(name) for name in self._actors},
+            self.dispatch,
+            self.credits,
+            last_look=self.supervisor.last_look,
+            draining=self._stopping,
+            outage_s=self._outage.seconds,
+        )
 
     def depart(self) -> None:
         """Take our name out of the groups, where nothing is pending for it."""

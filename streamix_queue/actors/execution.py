@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from streamix_queue.actors.event_loop import EventLoop
+from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.facts import Interceptor
 from streamix_queue.core.outcome import ACK, DeadLetter, Reason, decide
@@ -32,6 +33,7 @@ class Executor:
         interceptors: Entered around the handler, outermost first.
         loop: Where coroutines run.
         spread: Random numbers from 0 to 1 for the jitter of retries.
+        new_context: Makes the context that a delivery runs in; an empty one by default.
     """
 
     def __init__(
@@ -39,11 +41,14 @@ class Executor:
         interceptors: tuple[Interceptor, ...],
         loop: EventLoop,
         spread: Callable[[], float] = random.random,
+        new_context: Callable[[], Context] = Context,
     ) -> None:
         self._loop = loop
+        self._new_context = new_context
         self._spread = spread
-        # Chosen once: without telemetry there is no context manager on the way of a message.
-        self._attempt = self._surround(interceptors) if interceptors else self._call
+        self._openers = tuple(interceptor.processing for interceptor in interceptors)
+        # Chosen once: without telemetry there is nothing of it on the way of a message.
+        self._attempt = self._surrounded if interceptors else self._call
 
     def run(self, delivery: Delivery) -> None:
         """Run the handler; sets ``started_at``, ``finished_at``, ``outcome`` and ``failure``.
@@ -51,7 +56,13 @@ class Executor:
         Each delivery has a context of its own, so that what a handler binds ends with it.
         """
         delivery.started_at = time.perf_counter()
-        Context().run(self._attempt, delivery)
+        self._new_context().run(self._attempt, delivery)
+
+    def _surrounded(self, delivery: Delivery) -> None:
+        scopes = enter_all(self._openers, delivery)
+        self._call(delivery)
+        if scopes is not None:
+            leave_all(scopes)
 
     def _call(self, delivery: Delivery) -> None:
         registration, message = delivery.registration, delivery.message
@@ -80,20 +91,6 @@ class Executor:
         assert delivery.message is not None  # noqa: S101
         delivery.outcome = decide(registration.policy, delivery.message.retries, error, self._spread())
 
-    def _surround(self, interceptors: tuple[Interceptor, ...]) -> Callable[[Delivery], None]:
-        inner: Callable[[Delivery], None] = self._call
-        for interceptor in reversed(interceptors):
-            inner = _within(interceptor, inner)
-        return inner
-
-
-def _within(interceptor: Interceptor, inner: Callable[[Delivery], None]) -> Callable[[Delivery], None]:
-    def attempt(delivery: Delivery) -> None:
-        with interceptor.processing(delivery):
-            inner(delivery)
-
-    return attempt
-
 
 def _from_conversion(error: BaseException, registration: Registration) -> bool:
     """True if our own conversion raised it, and not a conversion inside the handler."""
@@ -111,8 +108,10 @@ def describe(error: BaseException) -> Failure:
     own_frame = error.__traceback__
     handlers_frame = own_frame.tb_next if own_frame is not None else None
     lines = traceback.format_exception(type(error), error, handlers_frame or own_frame)
-    trace = "".join(lines)[-_MAX_TRACEBACK:]
-    return Failure(_name(type(error)), redact_text(text[:_MAX_ERROR]), redact_text(trace))
+    trace = "".join(lines)[-2 * _MAX_TRACEBACK :]
+    # Twice the length first: a URL that is cut in two cannot be told any more.
+    text = redact_text(text[: 2 * _MAX_ERROR])[:_MAX_ERROR]
+    return Failure(_name(type(error)), text, redact_text(trace)[-_MAX_TRACEBACK:])
 
 
 def _name(kind: type[BaseException]) -> str:

@@ -14,12 +14,14 @@ from streamix_queue.actors.recovery import pick_up_lost
 from streamix_queue.actors.router import Router
 from streamix_queue.broker.protocol import ConsumerBroker, Entry
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
-from streamix_queue.core.facts import Fetched, Polled
+from streamix_queue.core.errors import BrokerError, BrokerUnavailable, GroupMissing
+from streamix_queue.core.facts import Fetched, Polled, Throttled
 from streamix_queue.core.tuning import plan_read, prefetch_for, resume_at
 from streamix_queue.runtime import Credits
 
 __all__ = ["Fetcher", "Prefetch"]
+
+_MENDING_S = 0.05
 
 
 class Prefetch:
@@ -94,17 +96,24 @@ class Fetcher(BrokerActor):
         needed = self._prefetch.adjust(self._dispatch.pace_s)
         free = self._credits.free
         if free < needed:
+            began = time.perf_counter()
             free = self._credits.wait(needed, timeout=0.2)
+            self._notice(Throttled(time.perf_counter() - began))
         if free < 1:
             # No credits though workers wait: one event's queue holds them all.
             self._router.park(self._dispatch.shed())
             return
         if self.stopping.is_set():
             return
-        if self._may_have_lost_a_reply and self._name_is_unique:
-            self._pick_up_lost_replies()
-        self._may_have_lost_a_reply = False
-        self._read(free)
+        try:
+            if self._may_have_lost_a_reply and self._name_is_unique:
+                self._pick_up_lost_replies()
+            self._may_have_lost_a_reply = False
+            self._read(free)
+        except GroupMissing:
+            self.answered()
+            self._mend_groups(self.broker)
+            self.pause(_MENDING_S)
 
     def _read(self, free: int) -> None:
         keys = [self._stream, *self._inboxes_with_room()]
@@ -113,14 +122,8 @@ class Fetcher(BrokerActor):
         started, leased_at = time.perf_counter(), time.monotonic()
         try:
             reply = self.broker.read(keys, count, self._block_ms)
-        except GroupMissing as error:
-            self._polled(0, started, error)
-            self.answered()
-            self._mend_groups(self.broker)
-            self.pause(0.05)
-            return
-        except BrokerUnavailable as error:
-            self._may_have_lost_a_reply = True
+        except BrokerError as error:
+            self._may_have_lost_a_reply = isinstance(error, BrokerUnavailable)
             self._polled(0, started, error)
             raise
         self.answered()

@@ -32,6 +32,7 @@ __all__ = ["Reclaimer"]
 _PAGE = 100
 _START = b"0-0"
 _CROWDED_S = 0.05
+_GRACE_S = 1.5
 
 
 class Reclaimer(BrokerActor):
@@ -79,6 +80,7 @@ class Reclaimer(BrokerActor):
         self._cursors = dict.fromkeys(keys, _START)
         self._next_sweep = 0.0
         self._may_have_lost_a_reply = False
+        self._was_away = False
         # Suspects: delivered before without a recorded outcome, waiting to run alone.
         self._waiting: deque[Delivery] = deque()
         self._nudged = False  # set by any thread, taken back by the reclaimer's
@@ -89,7 +91,8 @@ class Reclaimer(BrokerActor):
         now = time.monotonic()
         if self._nudged or now >= self._next_sweep:
             self._nudged = False
-            self._next_sweep = now + self.run_once()
+            wait_s = self.run_once()
+            self._next_sweep = time.monotonic() + wait_s
         elif not self._waiting or not self._dispatch.room_for_suspect():
             self._alarm.wait(min(self._next_sweep - now, 5.0))
 
@@ -102,8 +105,11 @@ class Reclaimer(BrokerActor):
         """One page of every pending list; seconds until it is worth to look again."""
         if self._may_have_lost_a_reply and self._name_is_unique:
             for key in self._cursors:
-                self._accept(pick_up_lost(self.broker, key, self._leases, most_deliveries=None))
+                with suppress(GroupMissing):  # the sweep below finds it, too, and mends it
+                    self._accept(pick_up_lost(self.broker, key, self._leases, most_deliveries=None))
         self._may_have_lost_a_reply = False
+        if not self._redis_was_there():
+            return max(_GRACE_S, min(self._every_s, 5.0))
         for key, cursor in list(self._cursors.items()):
             room = self._room()
             if room < 1:
@@ -124,7 +130,7 @@ class Reclaimer(BrokerActor):
                 Delivery(key, entry_id, fields, read_at, leased_at, deliveries, "reclaim")
                 for entry_id, deliveries, fields in claimed.entries
             ]
-            self._accept(taken)
+            self._accept(taken, deleted=len(claimed.trimmed))
             for entry_id in claimed.trimmed:
                 self._mark_trimmed(key, entry_id)
         if any(cursor != _START for cursor in self._cursors.values()):
@@ -132,23 +138,40 @@ class Reclaimer(BrokerActor):
         # Spread, so that the members of a group do not all sweep in the same moment.
         return self._every_s * random.uniform(0.8, 1.2)  # noqa: S311
 
+    def _redis_was_there(self) -> bool:
+        """False if Redis has just come back from an outage, or from standing still.
+
+        Meanwhile nobody could renew, and everything looks abandoned. Its owners try again within
+        a second or so: they go first, or each would lose what the others hold.
+        """
+        asked = time.monotonic()
+        self.broker.ping()
+        stood_still = time.monotonic() - asked > self._every_s / 2
+        was_away, self._was_away = self._was_away, False
+        return not (was_away or stood_still)
+
+    def on_transient(self, error: BaseException, attempt: int) -> float:
+        """As all, and remember it for the next sweep."""
+        self._was_away = self._was_away or isinstance(error, BrokerUnavailable)
+        return super().on_transient(error, attempt)
+
     def _room(self) -> int:
         """How many to take: suspects wait for their turn, and must not take all the credits."""
         for_suspects = max(1, self._credits.limit // 4) - len(self._waiting)
         return min(self._credits.free, for_suspects)
 
-    def _accept(self, taken: list[Delivery]) -> None:
+    def _accept(self, taken: list[Delivery], deleted: int = 0) -> None:
         if not taken:
             return
         for delivery in taken:
             delivery.suspect = delivery.deliveries > 1
+        self._notice(Reclaimed(len(taken), taken, self._lease_ms / 1000, deleted))
         innocent = [delivery for delivery in taken if not delivery.suspect]
         suspects = [delivery for delivery in taken if delivery.suspect]
         if innocent:
             self._router.route(innocent)
         # Held, and so renewed, while they wait; not decoded, for even that may kill.
         self._waiting.extend(self._leases.add(suspects))
-        self._notice(Reclaimed(len(taken)))
         self._notice(Fetched("reclaim", len(taken)))
 
     def _mark_trimmed(self, key: bytes, entry_id: bytes) -> None:
@@ -167,7 +190,8 @@ class Reclaimer(BrokerActor):
         if delivery.lost:
             self._router.settle(waiting.popleft(), RELEASE)
             return
-        lease = Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh=False)
+        fresh = time.monotonic() - delivery.leased_at < self._lease_ms / 1000
+        lease = Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh)
         starts = self.broker.suspect(lease)
         waiting.popleft()
         if starts == 0:

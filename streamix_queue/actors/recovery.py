@@ -31,7 +31,10 @@ def pick_up_lost(
     unknown = [
         (entry_id, deliveries)
         for entry_id, deliveries in pending
-        if leases.get(key, entry_id) is None and (most_deliveries is None or deliveries <= most_deliveries)
+        # (A count of 0 means that we have handed it back ourselves.)
+        if deliveries > 0
+        and leases.get(key, entry_id) is None
+        and (most_deliveries is None or deliveries <= most_deliveries)
     ]
     if not unknown:
         return []

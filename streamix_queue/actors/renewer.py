@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from streamix_queue.actors.io_actor import BrokerActor
 from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Notice, Outage
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.errors import GroupMissing
+from streamix_queue.core.errors import BrokerError, GroupMissing, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Renewed, Trimmed
 
 __all__ = ["Renewer"]
@@ -36,6 +37,7 @@ class Renewer(BrokerActor):
         notice: Notice,
     ) -> None:
         super().__init__("renewer", broker, outage)
+        self._lease_s = lease_s
         self._every_s = lease_s / 3
         self.progress_deadline = 30.0
         self._leases = leases
@@ -45,7 +47,8 @@ class Renewer(BrokerActor):
 
     def setup(self) -> None:
         """Say what this member handles, before anything is fetched."""
-        self.broker.register(self._events)
+        with suppress(OutOfMemory):  # leases can be renewed all the same
+            self.broker.register(self._events)
 
     def step(self) -> None:
         """Wait for the next third of the lease, then renew."""
@@ -69,12 +72,18 @@ class Renewer(BrokerActor):
     def _renew(self, key: bytes, held: list[Delivery]) -> int:
         # Before the call: the lease counts from when the server acted, which is later.
         now = time.monotonic()
+        leases = [(d.entry_id, d.deliveries) for d in held]
         try:
-            standings = self.broker.renew(key, [(d.entry_id, d.deliveries) for d in held])
+            standings = self.broker.renew(key, leases)
         except GroupMissing:
             standings = [Standing.ORPHAN] * len(held)
+        except BrokerError as error:
+            self._notice(Renewed(len(held), type(error).__name__))
+            raise
         kept = 0
-        for delivery, standing in zip(held, standings, strict=True):
+        for delivery, (_, asked_for), standing in zip(held, leases, standings, strict=True):
+            if delivery.deliveries != asked_for:
+                continue  # our own reclaimer took it over meanwhile: this is about the lease before
             if standing == Standing.OURS:
                 delivery.leased_at = now
                 kept += 1
@@ -85,7 +94,9 @@ class Renewer(BrokerActor):
         return kept
 
     def _not_ours(self, delivery: Delivery, standing: int, now: float) -> None:
-        if standing == Standing.STOLEN:
+        # Pending for nobody, and our lease had lapsed: another member may well have had it, and ended it.
+        lapsed = time.monotonic() - delivery.leased_at >= self._lease_s
+        if standing == Standing.STOLEN or lapsed:
             if not delivery.lost:
                 delivery.lost = True
                 self._notice(LeaseLost(delivery))

@@ -13,7 +13,7 @@ from streamix_queue.actors.observing import Notice, Outage
 from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.core.dead_letter import Origin, unreadable_member
 from streamix_queue.core.errors import Malformed
-from streamix_queue.core.facts import Promoted
+from streamix_queue.core.facts import Promoted, Unreadable
 from streamix_queue.core.wire import unframe
 
 __all__ = ["Scheduler"]
@@ -80,6 +80,7 @@ class Scheduler(BrokerActor):
         now = datetime.now(timezone.utc).isoformat()
         letter = unreadable_member(member, self._origin, str(uuid.uuid4()), now)
         self.broker.discard_delayed(member, letter)
+        self._notice(Unreadable())
         return False
 
     def wake(self) -> None:

@@ -108,6 +108,19 @@ class Planner:
                 batches.append(Batch(HandBack(leases, idle_ms), part))
         return batches, forgotten
 
+    def let_go(self, deliveries: Sequence[Delivery], *, monotonic: float) -> list[Batch]:
+        """The commands for entries that ended and cannot be settled: they come back after a lease.
+
+        With one delivery fewer and no longer suspects, for they killed no process. They settle
+        nothing themselves, so the batches hold no deliveries.
+        """
+        leases: dict[bytes, list[Lease]] = {}
+        for delivery in deliveries:
+            leases.setdefault(delivery.key, []).append(self._lease(delivery, monotonic))
+        batches = [Batch(HandBack(each, 0), []) for each in leases.values()]
+        suspects = [self._lease(d, monotonic) for d in deliveries if d.suspect]
+        return [*batches, Batch(Absolve(suspects), [])] if suspects else batches
+
     def _single(self, delivery: Delivery, lease: Lease, now: str, new_id: Callable[[], str]) -> Command:
         outcome = delivery.outcome
         if isinstance(outcome, RetryLater):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from streamix_queue.actors.alarm import Alarm
@@ -17,7 +18,8 @@ from streamix_queue.broker.protocol import Answer, ConsumerBroker
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
-from streamix_queue.core.settlement import Schedule, Verdict
+from streamix_queue.core.outcome import PARK
+from streamix_queue.core.settlement import HandBack, Schedule, Verdict
 from streamix_queue.runtime import Closed
 
 __all__ = ["Settler", "Unconfirmed"]
@@ -75,15 +77,16 @@ class Settler(BrokerActor):
         batches = self._unconfirmed.batches
         if not batches:
             return
+        sent_at = time.perf_counter()
         try:
             answers = self.broker.settle([batch.command for batch in batches])
-        except BrokerUnavailable:
-            for batch in batches:
-                batch.resend()
+        except BrokerUnavailable as error:
+            if not error.nothing_done:
+                self._unconfirmed.batches = [batch for batch in batches if self._to_be_resent(batch)]
             raise
         self.answered()
         self._unconfirmed.batches = []
-        self._conclude(batches, answers)
+        self._conclude(batches, answers, sent_at)
 
     def _collect(self) -> None:
         """Turn letters, and what was held for long enough, into batches."""
@@ -114,7 +117,7 @@ class Settler(BrokerActor):
         self._unconfirmed.batches += batches
         self._leases.remove(forgotten)
 
-    def _conclude(self, batches: list[Batch], answers: list[Answer]) -> None:
+    def _conclude(self, batches: list[Batch], answers: list[Answer], sent_at: float) -> None:
         settled: list[Delivery] = []
         missing = False
         for batch, answer in zip(batches, answers, strict=True):
@@ -124,7 +127,7 @@ class Settler(BrokerActor):
             elif isinstance(answer, Exception):
                 self._hold(batch, answer)
             elif isinstance(answer, list):
-                settled += batch.deliveries
+                settled += self._handed_back(batch, answer)
             elif answer is Verdict.STOLEN or (answer is Verdict.GONE and not batch.sent_before):
                 self._lost(batch)
             else:
@@ -135,9 +138,35 @@ class Settler(BrokerActor):
                 settled += batch.deliveries
         if settled:
             self._leases.remove(settled)
-            self._notice(Settled(settled, time.perf_counter()))
+            self._notice(Settled(settled, time.perf_counter(), sent_at))
         if missing:
             self._mend_groups(self.broker)
+
+    def _handed_back(self, batch: Batch, verdicts: Sequence[Verdict]) -> list[Delivery]:
+        """What could be handed back; the rest is pending for nobody, so we hold the only copy."""
+        if batch.sent_before or not batch.deliveries or Verdict.GONE not in verdicts:
+            return list(batch.deliveries)
+        back: list[Delivery] = []
+        for delivery, verdict in zip(batch.deliveries, verdicts, strict=True):
+            if verdict is Verdict.GONE and delivery.message is not None:
+                delivery.outcome = PARK  # the group's inbox takes it, whatever became of its entry
+                self._unconfirmed.letters.append(delivery)
+            else:
+                back.append(delivery)
+        self._plan()
+        return back
+
+    def _to_be_resent(self, batch: Batch) -> bool:
+        """After a lost reply. What may have been handed back is not asked for again.
+
+        Under a name that two processes share it could be the other's by now, with the very same
+        delivery count; if it was not handed back, its lease lapses.
+        """
+        if isinstance(batch.command, HandBack):
+            self._leases.remove(batch.deliveries)
+            return False
+        batch.resend()
+        return True
 
     def _lost(self, batch: Batch) -> None:
         self._leases.remove(batch.deliveries)
@@ -148,15 +177,18 @@ class Settler(BrokerActor):
 
     def _hold(self, batch: Batch, error: Exception) -> None:
         """Refused: the entries stay pending and leased, and this is tried again."""
+        if not batch.deliveries:
+            return  # bookkeeping only
         held = self._unconfirmed.held
         held.append((time.monotonic() + _HOLD_S, batch))
-        if not batch.held and batch.deliveries:
+        if not batch.held:
             self._notice(SettleFailed(batch.deliveries[0], type(error).__name__, str(error)))
         batch.held = True
         # They cost credits: were they to take them all, the healthy messages would stop, too.
         # Let go, an entry comes back when its lease has lapsed, and its handler runs again.
         while sum(len(b.deliveries) for _, b in held) * 2 > self._leases.limit:
             _, oldest = held.pop(0)
+            self._unconfirmed.batches += self._planner.let_go(oldest.deliveries, monotonic=time.monotonic())
             self._leases.remove(oldest.deliveries)
 
     def stop(self) -> None:

@@ -36,6 +36,11 @@ class Worker(Actor):
         self._turn: Turn | None = None
         self._in_hand: Delivery | None = None
 
+    @property
+    def in_hand(self) -> Delivery | None:
+        """The delivery whose handler runs now; for others to look at, not to touch."""
+        return self._in_hand
+
     def step(self) -> None:
         """One turn."""
         turn = self._turn = self._dispatch.take(self._number, timeout=60.0)

@@ -51,7 +51,10 @@ def _options(url: str, timeout_s: float) -> dict[str, Any]:
     try:
         options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
     except ValueError as error:
-        raise ConfigError(f"redis_url={redact_url(url)!r}: {error}") from None
+        # urllib's texts quote what it took for the port or the host: it may be of the password.
+        told = str(error).startswith(("Redis URL", "Invalid value"))
+        reason = str(error) if told else "no such URL; special characters of a password are percent-encoded"
+        raise ConfigError(f"redis_url={redact_url(url)!r}: {reason}") from None
     # After the URL's own options, for decode_responses or a short socket_timeout in it would
     # break the reader.
     options.update(
@@ -60,7 +63,7 @@ def _options(url: str, timeout_s: float) -> dict[str, Any]:
         retry=Retry(NoBackoff(), 0),
         retry_on_timeout=False,
         socket_timeout=timeout_s,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_connect_timeout=min(timeout_s, _CONNECT_TIMEOUT_S),
         socket_keepalive=True,
         health_check_interval=0,
     )

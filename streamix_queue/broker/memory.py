@@ -41,10 +41,8 @@ from streamix_queue.core.settlement import Command, Lease, Verdict
 
 __all__ = ["MemoryConsumerBroker", "MemoryPublisherBroker", "MemoryServer"]
 
-_RECENT_MS = 60_000
-"""How far `MemoryPublisherBroker.add_unless_there` looks back."""
-_PUT_OFF_MS = 60_000
-"""When a retry is looked at again whose inbox cannot take it."""
+_RECENT_MS = 60_000  # how far `add_unless_there` looks back
+_PUT_OFF_MS = 60_000  # when a retry is looked at again whose inbox cannot take it
 
 
 def _ensure_group(store: Store, key: bytes, name: bytes, start: str) -> int | None:
@@ -125,6 +123,10 @@ class MemoryConsumerBroker:
 
     def connect(self) -> None:
         with self._server.operation("connect"):
+            pass
+
+    def ping(self) -> None:
+        with self._server.operation("ping"):
             pass
 
     def ensure_group(self, key: bytes, start: str) -> int | None:
@@ -223,7 +225,7 @@ class MemoryConsumerBroker:
 
     def suspect(self, lease: Lease) -> int:
         with self._server.operation("suspect") as store:
-            if self._standing_of(store, lease) != Standing.OURS:
+            if self._refusal(store, lease) is not None:
                 return 0
             starts = store.grow(self._keys.suspects, Hash)
             name = self._keys.suspect_field(lease.key, lease.entry_id)
@@ -309,7 +311,7 @@ class MemoryConsumerBroker:
             return Verdict.GONE  # nobody could take it: the caller holds the only copy
         pending = group.pending[entry_id]
         pending.delivered_at = self._server.now_ms() - idle_ms
-        pending.deliveries -= 1
+        pending.deliveries = max(0, pending.deliveries - 1)
         return Verdict.DONE
 
     def _absolve(self, store: Store, command: settlement.Absolve) -> Verdict:

@@ -70,6 +70,10 @@ class ConsumerBroker(Protocol):
         """Connect now, so that a wrong URL or password is told at the call."""
         ...
 
+    def ping(self) -> None:
+        """Ask for nothing but an answer."""
+        ...
+
     def ensure_group(self, key: bytes, start: str) -> int | None:
         """Create the stream and group if missing; the stream's length if it was created now."""
         ...
@@ -99,7 +103,10 @@ class ConsumerBroker(Protocol):
         ...
 
     def suspect(self, lease: Lease) -> int:
-        """Count one more start of a suspect; the number of starts, 0 if it is not ours."""
+        """Count one more start of a suspect; the number of starts, 0 if it is not ours.
+
+        As for commands, what is pending for nobody is ours while the lease is fresh.
+        """
         ...
 
     def due(self, limit: int) -> Due:

@@ -87,6 +87,9 @@ class RedisConsumerBroker:
                 f"that its side keys share one slot: use {hash_tagged(self._keys.stream_name)!r}"
             )
 
+    def ping(self) -> None:
+        self._link.call("PING")
+
     def ensure_group(self, key: bytes, start: str) -> int | None:
         return ensure_group(self._link, key, self._group, start)
 
@@ -194,7 +197,8 @@ class RedisConsumerBroker:
         starts: int = self._link.script(
             _SUSPECT,
             [lease.key, self._keys.suspects],
-            *(self._group, self._consumer, lease.entry_id, lease.deliveries, field, _SUSPECT_TTL_MS),
+            *(self._group, self._consumer, lease.entry_id, lease.deliveries, int(lease.fresh)),
+            *(field, _SUSPECT_TTL_MS),
         )
         return starts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from streamix_queue.core.backoff import Backoff
@@ -26,7 +26,8 @@ DEFAULT_STREAM = "app.events"
 DEFAULT_GROUP = "app.workers"
 
 _DAY_MS = 86_400_000
-_ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}\Z")
+_ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def number(option: str, value: Any, low: float, high: float, *, unit: str = "", whole: bool = True) -> None:
@@ -34,13 +35,15 @@ def number(option: str, value: Any, low: float, high: float, *, unit: str = "", 
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
         what = "a whole number" if whole else "a number"
-        raise ConfigError(f"{option}={value!r}: expected {what} from {low:g} to {high:g}{unit and ' ' + unit}")
+        raise ConfigError(f"{option}={value!r}: expected {what} from {low} to {high}{unit and ' ' + unit}")
 
 
 def text(option: str, value: Any) -> None:
     """Raise `ConfigError` unless ``value`` is a non-empty string that UTF-8 can carry."""
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{option}={value!r}: expected a non-empty string")
+        # A URL object, or bytes: its repr may show a password.
+        shown = f"<{type(value).__name__}>" if value and option == "redis_url" else repr(value)
+        raise ConfigError(f"{option}={shown}: expected a non-empty string")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -56,15 +59,17 @@ def start_id(start_from: object) -> str:
     if isinstance(start_from, datetime):
         if start_from.tzinfo is None:
             raise ConfigError(f"start_from={start_from!r}: expected a datetime with a time zone")
-        milliseconds = int(start_from.astimezone(timezone.utc).timestamp() * 1000)
+        milliseconds = (start_from - _EPOCH) // timedelta(milliseconds=1)
         # The group begins *after* this id, so that an entry of that very millisecond is seen.
         return f"{max(milliseconds, 1) - 1}-18446744073709551615"
     if start_from == "beginning":
         return "0"
     if start_from == "latest":
         return "$"
-    if isinstance(start_from, str) and _ENTRY_ID.match(start_from):
-        return start_from
+    if isinstance(start_from, str):
+        parts = _ENTRY_ID.match(start_from)
+        if parts and max(map(int, parts.groups())) < 1 << 64:
+            return start_from
     raise ConfigError(
         f"start_from={start_from!r}: expected 'beginning', 'latest', an entry id such as "
         "'1713982500001-0' or a datetime with a time zone"
@@ -113,6 +118,8 @@ class ConsumerConfig:
         text("redis_url", self.redis_url)
         text("stream", self.stream)
         text("group", self.group)
+        if ":inbox:" in self.group:
+            raise ConfigError(f"group={self.group!r}: ':inbox:' is how the group's own keys are told apart")
         if self.consumer is not None:
             text("consumer", self.consumer)
         number("concurrency", self.concurrency, 1, 10_000, unit="threads")

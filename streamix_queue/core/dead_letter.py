@@ -49,6 +49,7 @@ class LetterData(msgspec.Struct):
     failed_at: str = ""
     attempts: list[Attempt] = []
     replays: int = 0
+    original_created_at: str = ""
 
 
 class Letter(msgspec.Struct):
@@ -105,6 +106,7 @@ def dead_letter(
         failed_at=now,
         attempts=attempts,
         replays=history.replays,
+        original_created_at=message.timestamps.created_at if message else "",
     )
     fields = _fields(data, letter_id, now)
     if message is None:

@@ -38,13 +38,15 @@ class Delivery:
         raw: The envelope (None if the entry has none).
         extras: Fields to carry along unchanged (trace context), flat.
         history: The raw ``streamix`` field, None on the shared stream.
-        source: ``new``, ``inbox`` or ``reclaim``: how it came to us.
+        source: ``new``, ``inbox``, ``reclaim`` or ``recovered`` (its first reply was lost): how
+            it came to us; at the end ``dropped`` if nobody in the group handles its event.
         suspect: Redelivered without a recorded outcome: it may have killed its process.
         read_at: ``time.perf_counter()`` when it was read (s).
         leased_at: ``time.monotonic()`` of the last proof that it is ours (s).
         lost: True when another member owns it now: no retry and no dead letter from us.
         orphan: True when it is pending for nobody: its payload was trimmed, or its group destroyed.
         trace: ``traceparent`` of the attempt's span, for the next attempt to link to.
+        span: What an interceptor or observer keeps of this delivery until it is settled.
         started_at, finished_at: ``time.perf_counter()`` around the handler (s), 0 if not run.
     """
 
@@ -66,6 +68,7 @@ class Delivery:
         "read_at",
         "registration",
         "source",
+        "span",
         "started_at",
         "suspect",
         "trace",
@@ -100,6 +103,7 @@ class Delivery:
         self.outcome: Outcome | None = None
         self.failure: Failure | None = None
         self.trace: str | None = None
+        self.span: object = None
         self.orphan = False
 
     @property

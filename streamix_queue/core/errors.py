@@ -17,6 +17,7 @@ __all__ = [
     "Malformed",
     "MessageTooLarge",
     "NotEnoughReplicas",
+    "NotReplayable",
     "OutOfMemory",
     "PublishUnknown",
     "Reject",
@@ -51,6 +52,11 @@ class Retry(Exception):  # noqa: N818 - a verb on purpose: `raise Retry(after=30
             raise ValueError(f"Retry(after={after!r}): expected 0 to 366 days, in seconds")
         super().__init__(reason or "the handler asked for a retry")
         self.after = seconds
+
+    def __reduce__(self) -> tuple[type[Retry], tuple[float | None, str]]:
+        # By itself an exception is made anew from its text alone. A handler may let other
+        # processes do the work, and one that they cannot send back breaks their pool.
+        return type(self), (self.after, str(self))
 
 
 class Reject(Exception):  # noqa: N818 - a verb on purpose: `raise Reject("no such user")`
@@ -89,6 +95,10 @@ class MessageTooLarge(InvalidMessage):
 
 class Malformed(StreamixError):
     """An entry on the stream is not a message in the 0.1.0 envelope."""
+
+
+class NotReplayable(StreamixError):
+    """A dead letter cannot be made a message again; the text says why. Nothing was written."""
 
 
 # --- what the broker answers -------------------------------------------------------------------
@@ -143,6 +153,9 @@ class PublishUnknown(BrokerUnavailable):
     def __init__(self, text: str, message_id: str) -> None:
         super().__init__(text)
         self.message_id = message_id
+
+    def __reduce__(self) -> tuple[type[PublishUnknown], tuple[str, str]]:
+        return type(self), (str(self), self.message_id)
 
 
 # --- how a consumer ends -------------------------------------------------------------------------

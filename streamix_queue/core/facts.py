@@ -6,13 +6,13 @@ The core states facts unconditionally. An `Observer` turns them into metrics and
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.message import StreamMessage
+from streamix_queue.core.publication import Publication
 
 if TYPE_CHECKING:
     from streamix_queue.core.registration import Registration
@@ -23,6 +23,7 @@ __all__ = [
     "ActorStalled",
     "BrokerDown",
     "BrokerUp",
+    "Called",
     "ConsumerStarted",
     "Drained",
     "Draining",
@@ -41,7 +42,9 @@ __all__ = [
     "Settled",
     "SettleFailed",
     "SuspectStarted",
+    "Throttled",
     "Trimmed",
+    "Unreadable",
 ]
 
 
@@ -59,6 +62,8 @@ class Published(Fact):
     seconds: float
     size_bytes: int
     error_type: str = ""
+    sizes: Sequence[int] = ()
+    """Encoded size of each message (bytes)."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,21 @@ class Polled(Fact):
 
 @dataclass(frozen=True)
 class Fetched(Fact):
-    """Entries came into this process. ``source`` is ``new``, ``inbox`` or ``reclaim``."""
+    """Entries came into this process.
+
+    ``source`` is ``new``, ``inbox``, ``reclaim``, or ``recovered`` for those whose first reply
+    was lost.
+    """
 
     source: str
     count: int
+
+
+@dataclass(frozen=True)
+class Throttled(Fact):
+    """The fetcher waited ``seconds`` until something it holds was settled: no room for more."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,8 @@ class Settled(Fact):
     deliveries: Sequence[Delivery]
     at: float
     """``time.perf_counter()`` at confirmation (s)."""
+    sent_at: float = 0.0
+    """``time.perf_counter()`` when it was sent to Redis (s), 0 if unknown."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +142,7 @@ class SettleFailed(Fact):
 
 @dataclass(frozen=True)
 class Renewed(Fact):
-    """Leases were renewed."""
+    """Leases were renewed, or could not be."""
 
     count: int
     error_type: str = ""
@@ -139,9 +157,13 @@ class LeaseLost(Fact):
 
 @dataclass(frozen=True)
 class Reclaimed(Fact):
-    """Entries that another member left behind were taken over."""
+    """Entries that another member left behind were taken over; stated before any of them runs."""
 
     count: int
+    deliveries: Sequence[Delivery] = ()
+    min_idle_s: float = 0.0
+    deleted: int = 0
+    """Others that were pending, and are lost: their payload was trimmed away."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +179,11 @@ class Trimmed(Fact):
 
 
 @dataclass(frozen=True)
+class Unreadable(Fact):
+    """A member of the delayed set was none of ours; it went to the dead letters."""
+
+
+@dataclass(frozen=True)
 class SuspectStarted(Fact):
     """A message that was delivered before without an outcome runs alone, for the nth time."""
 
@@ -169,6 +196,19 @@ class Promoted(Fact):
     """Retries that were due went to their inbox."""
 
     count: int
+
+
+@dataclass(frozen=True)
+class Called(Fact):
+    """A round trip to Redis ended; blocking reads are `Polled` instead.
+
+    ``unacked`` counts entries that were acked and not pending (any more).
+    """
+
+    command: str
+    seconds: float
+    error_type: str = ""
+    unacked: int = 0
 
 
 @dataclass(frozen=True)
@@ -239,29 +279,32 @@ class Observer(Protocol):
 
 
 class Interceptor(Protocol):
-    """Surrounds the publishing and the processing of messages with context managers."""
+    """Surrounds the publishing and the processing of messages with context managers.
 
-    def publishing(
-        self, messages: Sequence[StreamMessage], carriers: Sequence[MutableMapping[str, str]]
-    ) -> AbstractContextManager[None]:
+    None instead of one means that there is nothing to surround. What it raises is logged once
+    and harms no message.
+    """
+
+    def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
         """Around a publish. May fill each message's carrier with trace fields."""
         ...
 
-    def processing(self, delivery: Delivery) -> AbstractContextManager[None]:
-        """Around the handler, on its thread. ``delivery.outcome`` is set before it exits."""
+    def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
+        """Around the handler, on its thread and in a context of its own.
+
+        ``delivery.outcome`` is set before it exits; it exits without an exception, for the
+        handler's is in ``delivery.failure``.
+        """
         ...
 
 
 class NullInterceptor:
     """Does nothing."""
 
-    def publishing(
-        self, messages: Sequence[StreamMessage], carriers: Sequence[MutableMapping[str, str]]
-    ) -> AbstractContextManager[None]:
-        """A null context."""
-        return nullcontext()
+    def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
+        """Nothing."""
+        return None
 
-    def processing(self, delivery: Delivery) -> AbstractContextManager[None]:
-        """A null context."""
-        return nullcontext()
-
+    def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
+        """Nothing."""
+        return None

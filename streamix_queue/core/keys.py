@@ -14,7 +14,10 @@ def dead_letter_key(stream: str) -> str:
 
 def hash_tagged(stream: str) -> str:
     """``stream`` with a hash tag, so that all keys derived from it share one cluster slot."""
-    return stream if "{" in stream and "}" in stream.split("{", 1)[1] else f"{{{stream}}}"
+    # Redis looks at the first "{" and the first "}" after it; an empty tag is none.
+    _, _, after = stream.partition("{")
+    tag, closed, _ = after.partition("}")
+    return stream if tag and closed else f"{{{stream}}}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ MAX_DEPTH = 128
 message that one member can decode and another cannot would be handled by luck."""
 
 _INT64 = 1 << 63
+_MAX_DIGITS = 4299
+_MAX_INT: int = 10**_MAX_DIGITS
+"""What json.dumps writes and every decoder reads: Python's own limit is 4300 digits, msgspec's
+4300 characters, the sign included."""
 _PLAIN = frozenset({str, bool, type(None)})
 _encode = msgspec.json.Encoder().encode
 
@@ -49,7 +53,8 @@ def check_data(data: object) -> bool:
     Raises:
         InvalidMessageType: not a ``dict``, a key that is not a string, a value of a type that
             JSON does not have. The text names the path.
-        InvalidMessage: NaN or an infinity, nesting beyond `MAX_DEPTH` (a cycle ends here, too).
+        InvalidMessage: NaN or an infinity, an integer of thousands of digits, nesting beyond
+            `MAX_DEPTH` (a cycle ends here, too).
     """
     if not isinstance(data, dict):
         raise InvalidMessageType(f"data must be a dictionary, not {type(data).__name__}")
@@ -77,8 +82,8 @@ def _check_object(value: dict[Any, Any], path: str, depth: int) -> bool:
 
 def _check_value(item: object, kind: type, path: str, depth: int) -> bool:
     """True if ``item`` is safe for the fast encoder; only called for what is not plain."""
-    if kind is int:
-        return -_INT64 <= item < _INT64  # type: ignore[operator]
+    if kind is int and -_INT64 <= item < _INT64:  # type: ignore[operator]
+        return True
     if isinstance(item, float):
         if not math.isfinite(item):
             raise InvalidMessage(f"{_short(path)}: {item!r} is not JSON")
@@ -94,8 +99,10 @@ def _check_value(item: object, kind: type, path: str, depth: int) -> bool:
             if of not in _PLAIN and not _check_value(element, of, f"{path}[{index}]", depth + 1):
                 fast = False
         return fast and kind in {list, tuple}
+    if isinstance(item, int) and not -_MAX_INT < item < _MAX_INT:
+        raise InvalidMessage(f"{_short(path)}: an integer of more than {_MAX_DIGITS} digits")
     if isinstance(item, (str, int)):
-        return False  # an enum member or another subclass: json.dumps has its own rule for each
+        return False  # a big one, an enum member or another subclass: json.dumps has its own rules
     raise InvalidMessageType(f"{_short(path)}: {kind.__name__} is not a JSON type")
 
 
@@ -107,7 +114,7 @@ def encode_json(value: object, *, fast: bool) -> bytes:
     """``json.dumps(value, separators=(",", ":"), ensure_ascii=False)`` as bytes.
 
     Raises:
-        InvalidMessage: text holds a lone surrogate.
+        InvalidMessage: text holds a lone surrogate, or Python refuses to spell a big integer.
     """
     try:
         if fast:
@@ -116,3 +123,5 @@ def encode_json(value: object, *, fast: bool) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise InvalidMessage("data holds a lone surrogate, which UTF-8 cannot carry") from error
+    except ValueError as error:  # the process has lowered sys.set_int_max_str_digits()
+        raise InvalidMessage(f"data: {error}") from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +16,16 @@ from streamix_queue.core.config import ConsumerConfig, event_policy, number, tex
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.outcome import Policy
 
-__all__ = ["Handler", "Registration", "is_async", "make_registration", "takes_message", "typed_payload"]
+__all__ = [
+    "Handler",
+    "Registration",
+    "is_async",
+    "leave_a_thread_for_others",
+    "make_registration",
+    "takes_message",
+    "typed_payload",
+    "with_concurrency",
+]
 
 Handler = Callable[..., Any]
 _WEEK_MS = 7 * 86_400_000
@@ -91,6 +101,25 @@ def make_registration(
     )
 
 
+def with_concurrency(registrations: Mapping[str, Registration], concurrency: int) -> dict[str, Registration]:
+    """The registrations of a consumer that has another ``concurrency`` now."""
+    return {
+        event: replace(r, concurrency=min(r.concurrency, concurrency) if r.limited else concurrency)
+        for event, r in registrations.items()
+    }
+
+
+def leave_a_thread_for_others(
+    registrations: Mapping[str, Registration], threads: int
+) -> dict[str, Registration]:
+    """No event may occupy every thread, if there are others, unless the user said so."""
+    most = threads - 1 if len(registrations) > 1 and threads > 1 else threads
+    return {
+        event: r if r.limited else replace(r, concurrency=min(r.concurrency, most))
+        for event, r in registrations.items()
+    }
+
+
 def takes_message(handler: Handler) -> bool:
     """True if ``handler`` is to be called with ``(data, message)``.
 
@@ -132,10 +161,7 @@ def is_async(handler: Handler) -> bool:
     Raises:
         ConfigError: an async generator, which nobody would ever iterate.
     """
-    inner = handler
-    while hasattr(inner, "func"):  # functools.partial
-        inner = inner.func
-    call = inner if inspect.isroutine(inner) else getattr(inner, "__call__", inner)  # noqa: B004
+    call = _routine(handler)
     if inspect.isasyncgenfunction(call) or inspect.isgeneratorfunction(call):
         raise ConfigError(f"handler {_name(handler)}: a generator is never run to its end; return instead")
     return inspect.iscoroutinefunction(call)
@@ -147,8 +173,7 @@ def typed_payload(handler: Handler) -> Any:
     A ``msgspec.Struct``, a dataclass or a ``TypedDict`` is; anything else gets the dict.
     """
     try:
-        target = handler if inspect.isroutine(handler) else handler.__call__  # type: ignore[operator]
-        hints = typing.get_type_hints(target)
+        hints = typing.get_type_hints(_routine(handler))
         first = next(iter(inspect.signature(handler).parameters.values()))
     except (AttributeError, NameError, StopIteration, TypeError, ValueError):
         return None
@@ -158,6 +183,13 @@ def typed_payload(handler: Handler) -> Any:
     if issubclass(hint, msgspec.Struct) or dataclasses.is_dataclass(hint) or typing.is_typeddict(hint):
         return hint
     return None
+
+
+def _routine(handler: Handler) -> Handler:
+    """What runs in the end: the function inside a partial, the method of a callable object."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    return handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)  # noqa: B004
 
 
 def _name(handler: Handler) -> str:

@@ -156,6 +156,11 @@ class Supervisor:
     def child(self, name: str) -> Actor | None:
         return self._children[name].actor
 
+    @property
+    def last_look(self) -> float:
+        """By its clock, when it last saw to its children; -inf before the first time."""
+        return self._looked
+
     def _spawn(self, child: _Child) -> None:
         actor = child.spec.build()
         child.thread = _launch(child.spec.name, actor, self._letters)

@@ -12,7 +12,10 @@ for i, member in ipairs(ARGV) do
       part, position = struct.unpack('>I4c0', member, position)
       parts[#parts + 1] = part
     end
-    local added = redis.pcall('XADD', KEYS[i + 1], '*', unpack(parts, 2))  -- the first part is the event
+    local added = {err = 'ERR a retry has more fields than a script can pass on'}
+    if #parts < 7900 then
+      added = redis.pcall('XADD', KEYS[i + 1], '*', unpack(parts, 2))  -- the first part is the event
+    end
     if added.err then
       failed = added
       redis.pcall('ZADD', KEYS[1], 'XX', now_ms() + 60000, member)

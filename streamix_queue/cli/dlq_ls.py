@@ -1,0 +1,67 @@
+"""`streamix dlq ls`."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from streamix_queue.admin import Admin
+from streamix_queue.cli.dlq_options import filter_options, refuse_unknown_group, shown
+from streamix_queue.cli.exits import Exit
+from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
+from streamix_queue.cli.output import Column, note, table
+
+__all__ = ["ls"]
+
+_COLUMNS = (
+    Column("ID", "id", "cyan"),
+    Column("GROUP", "group"),
+    Column("EVENT", "event"),
+    Column("REASON", "reason", "red"),
+    Column("RETRIES", "retries"),
+    Column("FAILED AT", "failed_at"),
+    Column("ERROR", "error", shrinks=True),
+)
+
+
+@click.command(
+    epilog=examples(
+        "streamix dlq ls --group billing --reason crash",
+        "streamix dlq ls -o ndjson --limit 1000 | jq .error",
+    )
+)
+@redis_url_option
+@stream_option
+@group_option("Those of this group.")
+@filter_options
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="At most so many."
+)
+@output_option
+def ls(
+    *,
+    redis_url: str,
+    stream: str,
+    group: str | None,
+    event: str | None,
+    reason: str | None,
+    ungrouped: bool,
+    limit: int,
+    output: str,
+) -> int:
+    """List dead letters, the newest first."""
+    with Admin(redis_url, stream) as admin:
+        wanted = "" if ungrouped else group
+        refuse_unknown_group(admin, wanted)
+        # One more than is shown, to know whether there are more.
+        letters = admin.dead_letters(
+            group=wanted, event=event, reason=reason, limit=limit + 1, newest_first=True
+        )
+        count = table(output, _COLUMNS, map(shown, islice(letters, limit)))
+        if next(letters, None) is not None:
+            note(f"The newest {count} are shown; --limit shows more.")
+        elif count == 0:
+            selects = wanted is not None or event is not None or reason is not None
+            note("No dead letters match." if selects else "No dead letters.")
+    return Exit.OK

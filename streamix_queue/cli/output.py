@@ -1,0 +1,182 @@
+"""What the command prints: data on stdout, messages on stderr, nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "Column",
+    "PipeClosed",
+    "at_terminal",
+    "console",
+    "document",
+    "note",
+    "printable",
+    "record",
+    "say",
+    "silence",
+    "table",
+    "write",
+]
+
+Record = Mapping[str, Any]
+_WIDE = 10_000  # whoever reads a pipe wants the whole line
+
+
+class PipeClosed(Exception):
+    """Whoever read our output has seen enough."""
+
+
+class Column(NamedTuple):
+    """One column of a table: its heading, the key of its value, and how it looks."""
+
+    heading: str
+    key: str
+    style: str = ""
+    shrinks: bool = False
+    """May be cut to fit the terminal; the others never are."""
+
+
+# --- text of strangers --------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    r"""``text`` with everything that steers a terminal shown as ``\x1b``, ``\u202e`` and so on."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _json(value: object, *, indent: int) -> str:
+    import msgspec  # noqa: PLC0415
+
+    raw = msgspec.json.encode(value)
+    text = (msgspec.json.format(raw, indent=indent) if indent else raw).decode()
+    if text.isprintable():
+        return text
+    # Outside of strings JSON has no such character but the line break of the indentation.
+    return re.sub(r"[^ -~\n]", lambda found: _json_escaped(found[0]), text)
+
+
+def _json_escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+# --- where it goes ------------------------------------------------------------------------------
+
+
+def write(text: str) -> None:
+    """Print a line of data, at once: the reader may be at the other end of a pipe."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+def say(text: str, style: str = "") -> None:
+    """Print a line for people, with a style if there is a terminal that knows colours."""
+    from rich.text import Text  # noqa: PLC0415
+
+    try:
+        console().print(Text(printable(text), style=style), soft_wrap=True)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+def note(text: str) -> None:
+    """Tell the person at the terminal something, line by line as printable text."""
+    for line in text.splitlines() or [""]:
+        click.echo(printable(line), err=True)
+
+
+def silence() -> None:
+    """Let nothing more be written to a pipe that is closed, not by the end of the process either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def at_terminal(stream: TextIO) -> bool:
+    """Whether a person is at the other end."""
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def console() -> Console:
+    """Rich's view of stdout; obeys NO_COLOR, FORCE_COLOR and TERM=dumb."""
+    from rich.console import Console  # noqa: PLC0415
+
+    width = None if at_terminal(sys.stdout) else _WIDE
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+# --- records ------------------------------------------------------------------------------------
+
+
+def record(value: Record) -> None:
+    """Print one record as a line of JSON."""
+    write(_json(value, indent=0))
+
+
+def document(output: str, value: object) -> None:
+    """Print one value as JSON: in a line with ``ndjson``, else for people to read."""
+    write(_json(value, indent=0 if output == "ndjson" else 2))
+
+
+def table(output: str, columns: Sequence[Column], records: Iterable[Record]) -> int:
+    """Print records as ``output`` says (``table``, ``json`` or ``ndjson``); how many there were.
+
+    A table shows the given columns; JSON everything.
+    """
+    if output == "ndjson":
+        count = 0
+        for each in records:
+            record(each)
+            count += 1
+        return count
+    everything = list(records)
+    if output == "json":
+        document(output, everything)
+    elif everything:
+        _draw(columns, everything)
+    return len(everything)
+
+
+def _draw(columns: Sequence[Column], records: Sequence[Record]) -> None:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        width = None if column.shrinks else max(len(_cell(r, column)) for r in records)
+        drawn.add_column(
+            column.heading, style=column.style, no_wrap=True, overflow="ellipsis", min_width=width
+        )
+    for each in records:
+        drawn.add_row(*(Text(_cell(each, column)) for column in columns))
+    try:
+        console().print(drawn)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+def _cell(each: Record, column: Column) -> str:
+    value = each[column.key]
+    return "-" if value is None or value == "" else printable(str(value))

@@ -1,0 +1,81 @@
+"""The root of the command: its verbs, and how each of its ends becomes an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from streamix_queue.__about__ import __version__
+from streamix_queue.cli.lazy import LazyGroup, Verb
+
+__all__ = ["VERBS", "run", "streamix"]
+
+VERBS = {
+    "demo": Verb("streamix_queue.cli.demo:demo", "See a message go round, fail, and come back.", "Try it"),
+    "server": Verb("streamix_queue.cli.server:server", "Run a server for development.", "Try it"),
+    "run": Verb("streamix_queue.cli.run:run", "Run the consumer of an application.", "Run it"),
+    "dlq": Verb("streamix_queue.cli.dlq:dlq", "Look at dead letters, and replay them.", "Operate it"),
+    "version": Verb("streamix_queue.cli.version:version", "Show the version.", "Other"),
+}
+
+_EPILOG = """\b
+Exit codes:
+  0  done                            4  cannot import the application, or an extra is missing
+  1  not so, or failed in part       5  not found
+  2  wrong usage                     6  refused: needs --yes
+  3  cannot reach Redis            130  interrupted
+
+Data goes to stdout, messages to stderr. `streamix COMMAND --help` explains a command.
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    verbs=VERBS,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="streamix-queue", message="%(prog)s %(version)s")
+def streamix() -> None:
+    """Events between services on Redis Streams."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code. Only a missing extra comes out as an error."""
+    try:
+        code = streamix.main(args=arguments, prog_name="streamix", standalone_mode=False)
+        sys.stdout.flush()
+    except ModuleNotFoundError:
+        raise
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        return _piped_out()
+    except Exception as error:  # noqa: BLE001 - every ending has an exit code and a text
+        return _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    # Imported here: an ending without an error needs none of it.
+    from streamix_queue.cli.exits import explain  # noqa: PLC0415
+    from streamix_queue.cli.output import PipeClosed, note  # noqa: PLC0415
+
+    if isinstance(error, PipeClosed):
+        return _piped_out()
+    failure = explain(error)
+    note(f"streamix: {failure.what}")
+    for line in failure.advice:
+        note(f"  {line}")
+    return int(failure.code)
+
+
+def _piped_out() -> int:
+    from streamix_queue.cli.exits import Exit  # noqa: PLC0415
+    from streamix_queue.cli.output import silence  # noqa: PLC0415
+
+    silence()
+    return int(Exit.BROKEN_PIPE)

@@ -1,0 +1,34 @@
+"""A publish on its way, as an interceptor sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamix_queue.core.message import StreamMessage
+
+__all__ = ["Publication"]
+
+
+class Publication:
+    """One ``publish()`` or ``publish_many()``. Owned by the calling thread.
+
+    Attributes:
+        stream: Where to.
+        messages: In the order of writing.
+        sizes: Encoded size of each, bytes.
+        batch: True for ``publish_many()``, also of one message.
+        carriers: For each message the fields to write beside it; empty until somebody fills them.
+        entry_ids: Ids of the entries, in order; filled as Redis confirms them.
+    """
+
+    __slots__ = ("batch", "carriers", "entry_ids", "messages", "sizes", "stream")
+
+    def __init__(
+        self, stream: str, messages: Sequence[StreamMessage], sizes: Sequence[int], *, batch: bool
+    ) -> None:
+        self.stream = stream
+        self.messages = messages
+        self.sizes = sizes
+        self.batch = batch
+        self.carriers: list[dict[str, str]] = [{} for _ in messages]
+        self.entry_ids: list[bytes] = []

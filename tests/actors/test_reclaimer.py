@@ -1,0 +1,165 @@
+"""The reclaimer: what others left behind, and suspects one at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamix_queue.actors.reclaimer import Reclaimer
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.errors import BrokerUnavailable
+from streamix_queue.core.facts import SuspectStarted, Trimmed
+from streamix_queue.core.outcome import ACK
+from streamix_queue.core.settlement import HandBack, Lease
+from tests.actors.workbench import EVENT, LEASE_S, Workbench
+
+
+def leave_behind(bench: Workbench, count: int, *, by: str = "dead") -> None:
+    """``count`` messages, delivered to a member that died and whose leases have lapsed."""
+    for _ in range(count):
+        bench.publish()
+    bench.broker(by).read([bench.keys.stream], count, 1)
+    bench.later(LEASE_S + 1)
+
+
+def settle_all(bench: Workbench) -> None:
+    bench.settler().step()
+
+
+def run_suspect(bench: Workbench, reclaimer: Reclaimer) -> Delivery:
+    """Let the one suspect that may run end well."""
+    bench.sweeps.ring()
+    reclaimer.step()
+    turn = bench.dispatch.take(1, timeout=0.0)
+    assert turn is not None
+    delivery = turn.next()
+    assert delivery is not None
+    delivery.outcome = ACK
+    bench.letters.put([delivery])
+    bench.dispatch.done(1, turn, 1, 0.001)
+    settle_all(bench)
+    return delivery
+
+
+def test_messages_of_a_dead_member_run_one_at_a_time(bench: Workbench) -> None:
+    leave_behind(bench, 5)
+    reclaimer = bench.reclaimer()
+    reclaimer.run_once()
+
+    ran = {run_suspect(bench, reclaimer).entry_id for _ in range(5)}
+
+    assert len(ran) == 5
+    assert bench.pending() == [] and bench.pending(of="dead") == []
+    assert bench.credits.free == bench.credits.limit
+
+
+def test_a_message_that_its_process_never_survives_is_dead_lettered_as_a_crash(bench: Workbench) -> None:
+    leave_behind(bench, 1)
+    for name in ("first victim", "second victim"):  # they take it, start it, and die of it
+        victim = Workbench(name=name, server=bench.server)
+        reclaimer = victim.reclaimer(max_deliveries=3)
+        reclaimer.run_once()
+        victim.sweeps.ring()
+        reclaimer.step()
+        assert victim.dispatch.take(1, timeout=0.0) is not None
+        bench.later(LEASE_S + 1)
+    reclaimer = bench.reclaimer(max_deliveries=3)
+    reclaimer.run_once()
+    bench.sweeps.ring()
+    reclaimer.step()
+    settle_all(bench)
+
+    (letter,) = bench.dead_letters()
+    assert letter.data.reason == "crash"
+    assert letter.data.original_event == EVENT
+    assert bench.pending() == []
+
+
+def test_what_was_handed_back_is_no_suspect(bench: Workbench) -> None:
+    bench.publish()
+    peer = bench.broker("peer")
+    ((_, ((entry_id, _),)),) = peer.read([bench.keys.stream], 1, 1)
+    peer.settle([HandBack([Lease(bench.keys.stream, entry_id, 1, fresh=True)], round(LEASE_S * 1000))])
+
+    bench.reclaimer().run_once()
+
+    turn = bench.dispatch.take(1, timeout=0.0)
+    assert turn is not None and not turn.alone
+    assert bench.stated(SuspectStarted) == []
+
+
+def test_a_busy_head_does_not_hide_an_idle_tail(bench: Workbench) -> None:
+    tail = [bench.publish() for _ in range(1500)][-1]
+    bench.broker("dead").read([bench.keys.stream], 1500, 1)
+    ids = [entry_id for entry_id, _ in bench.pending(of="dead")]
+    bench.later(LEASE_S + 1)
+    bench.broker("dead").renew(bench.keys.stream, [(entry_id, 1) for entry_id in ids[:-1]])
+    reclaimer = bench.reclaimer()
+    for _ in range(8):
+        reclaimer.run_once()
+    bench.sweeps.ring()
+    reclaimer.step()
+
+    (started,) = bench.stated(SuspectStarted)
+    assert started.delivery.message is not None and started.delivery.message.id == tail
+
+
+def test_an_entry_whose_payload_was_trimmed_leaves_a_marker(bench: Workbench) -> None:
+    leave_behind(bench, 1)
+    ((entry_id, _),) = bench.pending(of="dead")
+    with bench.server.data() as store:
+        stream, _ = store.group(bench.keys.stream, bench.keys.group)
+        stream.entries.clear()
+
+    bench.reclaimer().run_once()
+
+    (letter,) = bench.dead_letters()
+    assert (letter.data.reason, letter.data.source_stream_id) == ("trimmed", entry_id.decode())
+    assert [fact.held for fact in bench.stated(Trimmed)] == [False]
+    assert bench.pending(of="dead") == []
+
+
+def test_a_lost_reply_of_a_sweep_is_picked_up_at_the_next(bench: Workbench) -> None:
+    leave_behind(bench, 3)
+    reclaimer = bench.reclaimer()
+    bench.server.fail_next("reclaim", BrokerUnavailable("lost"), after=True)
+    with pytest.raises(BrokerUnavailable):
+        reclaimer.run_once()
+
+    reclaimer.run_once()
+
+    assert len(bench.leases) == 3
+
+
+def test_suspects_never_take_more_than_a_quarter_of_the_credits(bench: Workbench) -> None:
+    leave_behind(bench, 80)
+
+    reclaimer = bench.reclaimer()
+    reclaimer.run_once()
+    reclaimer.run_once()
+
+    assert len(bench.leases) == bench.credits.limit // 4
+
+
+def test_suspects_that_wait_are_handed_back_when_the_reclaimer_ends(bench: Workbench) -> None:
+    leave_behind(bench, 3)
+    reclaimer = bench.reclaimer()
+    reclaimer.run_once()
+
+    reclaimer.teardown()
+    settle_all(bench)
+
+    claimed = bench.broker("peer").reclaim(bench.keys.stream, round(LEASE_S * 1000), b"0-0", 10)
+    assert [deliveries for _, deliveries, _ in claimed.entries] == [2, 2, 2]
+    assert bench.credits.free == bench.credits.limit
+
+
+def test_an_entry_in_hand_is_only_refreshed_when_it_is_reclaimed_by_ourselves(bench: Workbench) -> None:
+    bench.publish()
+    (mine,) = bench.deliver()
+    bench.later(LEASE_S + 1)
+
+    bench.reclaimer().run_once()
+
+    assert mine.deliveries == 2
+    assert bench.dispatch.take(1, timeout=0.0) is None
+    assert bench.stated(SuspectStarted) == []

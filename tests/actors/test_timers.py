@@ -1,0 +1,134 @@
+"""The actors that act by the clock: scheduler and renewer."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamix_queue.broker.memory_store import SortedSet
+from streamix_queue.core.delivery import Failure
+from streamix_queue.core.errors import BrokerUnavailable
+from streamix_queue.core.facts import LeaseLost, Promoted, Trimmed
+from streamix_queue.core.outcome import ACK, RetryLater
+from streamix_queue.core.settlement import AckEntries, HandBack, Lease
+from tests.actors.workbench import LEASE_S, Workbench
+
+
+def schedule(bench: Workbench, delay_ms: int) -> None:
+    bench.publish()
+    (delivery,) = bench.deliver()
+    delivery.outcome, delivery.failure = RetryLater(delay_ms), Failure("ValueError", "boom")
+    bench.letters.put([delivery])
+    bench.settler().step()
+
+
+def test_only_what_is_due_is_promoted(bench: Workbench) -> None:
+    schedule(bench, 1000)
+    schedule(bench, 60_000)
+    bench.later(2.0)
+
+    bench.scheduler().run_once()
+
+    assert [fact.count for fact in bench.stated(Promoted)] == [1]
+
+
+def test_the_scheduler_sleeps_towards_the_next_due_time(bench: Workbench) -> None:
+    schedule(bench, 400)
+
+    wait_s = bench.scheduler().run_once()
+
+    assert 0 < wait_s <= 0.4
+
+
+def test_an_idle_scheduler_looks_about_once_a_second(bench: Workbench) -> None:
+    assert 0.5 < bench.scheduler().run_once() <= 1.0
+
+
+def test_a_member_of_the_delayed_set_that_is_none_of_ours_blocks_nobody(bench: Workbench) -> None:
+    schedule(bench, 0)
+    with bench.server.data() as store:
+        store.grow(bench.keys.delayed, SortedSet)[b"\xff not a frame"] = 0
+
+    bench.scheduler().run_once()
+
+    assert [fact.count for fact in bench.stated(Promoted)] == [1]
+    (letter,) = bench.dead_letters()
+    assert letter.data.reason == "malformed"
+
+
+def test_a_nudge_of_another_member_starts_a_sweep_and_an_old_one_does_not(bench: Workbench) -> None:
+    peer, scheduler = bench.broker("peer"), bench.scheduler()
+    bench.publish()
+    ((_, ((entry_id, _),)),) = peer.read([bench.keys.stream], 1, 1)
+    scheduler.run_once()
+    assert bench.nudges == 0
+
+    peer.settle([HandBack([Lease(bench.keys.stream, entry_id, 1, fresh=True)], 60_000)])
+    scheduler.run_once()
+    scheduler.run_once()
+
+    assert bench.nudges == 1
+
+
+def test_all_that_is_held_is_renewed(bench: Workbench) -> None:
+    bench.publish()
+    bench.deliver()
+    bench.later(LEASE_S - 1)
+
+    bench.renewer().run_once()
+
+    bench.later(LEASE_S - 1)
+    claimed = bench.broker("peer").reclaim(bench.keys.stream, round(LEASE_S * 1000), b"0-0", 10)
+    assert claimed.entries == []
+
+
+def test_a_renewal_never_takes_back_what_a_peer_has_reclaimed(bench: Workbench) -> None:
+    bench.publish()
+    (mine,) = bench.deliver()
+    bench.later(LEASE_S + 1)
+    bench.broker("peer").reclaim(bench.keys.stream, round(LEASE_S * 1000), b"0-0", 10)
+
+    bench.renewer().run_once()
+
+    assert mine.lost
+    assert len(bench.stated(LeaseLost)) == 1
+    assert len(bench.pending(of="peer")) == 1
+
+
+def test_a_held_entry_that_is_trimmed_away_stays_ours_and_is_told_once(bench: Workbench) -> None:
+    bench.publish()
+    (mine,) = bench.deliver()
+    with bench.server.data() as store:
+        stream, _ = store.group(bench.keys.stream, bench.keys.group)
+        stream.entries.clear()
+    renewer = bench.renewer()
+
+    renewer.run_once()
+    renewer.run_once()
+
+    assert not mine.lost and mine.orphan
+    assert [fact.held for fact in bench.stated(Trimmed)] == [True]
+
+
+def test_an_entry_that_was_just_acked_is_not_taken_for_a_trimmed_one(bench: Workbench) -> None:
+    bench.publish()
+    (mine,) = bench.deliver()
+    mine.outcome = ACK
+    bench.me.settle([AckEntries(bench.keys.stream, [mine.entry_id])])
+
+    bench.renewer().run_once()
+
+    assert bench.stated(Trimmed) == [] and bench.stated(LeaseLost) == []
+
+
+def test_a_failed_round_of_renewals_is_tried_again_at_once(bench: Workbench) -> None:
+    bench.publish()
+    (mine,) = bench.deliver()
+    renewer = bench.renewer()
+    bench.server.fail_next("renew", BrokerUnavailable("lost"))
+    with pytest.raises(BrokerUnavailable):
+        renewer.step()
+    before = mine.leased_at
+
+    renewer.step()
+
+    assert mine.leased_at > before
