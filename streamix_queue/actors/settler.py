@@ -193,4 +193,5 @@ class Settler(BrokerActor):
 
     def stop(self) -> None:
         """From any thread: settle what is in the mailbox, then end."""
-        self._mailbox.close()
+        if not self.abandoned:  # else a successor reads it
+            self._mailbox.close()
