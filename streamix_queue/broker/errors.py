@@ -12,8 +12,8 @@ __all__ = ["classify"]
 
 # Inside a script's error the code stands anywhere in the text: "ERR Error running script …: -OOM …".
 _CODES: tuple[tuple[str, type[errors.BrokerError], str], ...] = (
+    ("NOGROUP", errors.GroupMissing, ""),  # first: the only one whose text goes on with names of the user's
     ("NOSCRIPT", errors.BrokerUnavailable, ""),
-    ("NOGROUP", errors.GroupMissing, ""),
     ("WRONGTYPE", errors.WrongKeyType, "look at the key with `TYPE` and move or delete it"),
     ("OOM", errors.OutOfMemory, "raise maxmemory, or trim streams that nobody needs"),
     ("NOREPLICAS", errors.NotEnoughReplicas, "bring the replicas back, or lower min-replicas-to-write"),
@@ -22,6 +22,8 @@ _CODES: tuple[tuple[str, type[errors.BrokerError], str], ...] = (
     ("MASTERDOWN", errors.BrokerUnavailable, ""),
     ("CLUSTERDOWN", errors.BrokerUnavailable, ""),
     ("TRYAGAIN", errors.BrokerUnavailable, ""),
+    ("MOVED", errors.BrokerUnavailable, "the cluster moves this slot"),
+    ("ASK", errors.BrokerUnavailable, "the cluster moves this slot"),
     ("BUSY", errors.BrokerUnavailable, "a script blocks the server: see SCRIPT KILL"),
     ("MISCONF", errors.BrokerUnavailable, "Redis cannot write to its disk: see the server's log"),
     ("UNBLOCKED", errors.BrokerUnavailable, ""),
@@ -54,9 +56,12 @@ def classify(error: BaseException, where: str) -> errors.BrokerError:
         "ReadOnlyError": "READONLY",
         "BusyLoadingError": "LOADING",
         "NoScriptError": "NOSCRIPT",
+        "ClusterCrossSlotError": "CROSSSLOT",
         "ClusterDownError": "CLUSTERDOWN",
         "MasterDownError": "MASTERDOWN",
         "TryAgainError": "TRYAGAIN",
+        "MovedError": "MOVED",
+        "AskError": "ASK",
     }.get(type(error).__name__, "")
     for code, kind, advice in _CODES:
         if named == code or re.search(rf"(?<![A-Z]){code}(?![A-Z])", text):

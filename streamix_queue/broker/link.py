@@ -15,20 +15,18 @@ from importlib import resources
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, parse_url
-from redis.retry import Retry
+from redis.exceptions import MovedError
 
+from streamix_queue.broker.endpoint import Endpoint
 from streamix_queue.broker.errors import classify
-from streamix_queue.core.errors import BrokerError, BrokerUnavailable, ConfigError
-from streamix_queue.core.redact import redact_url
+from streamix_queue.core.errors import BrokerError, BrokerUnavailable
 
 __all__ = ["Link", "Script", "load_script"]
 
 Argument = bytes | str | int
 Call = tuple[Argument, ...]
 _BROKEN = (redis.ConnectionError, redis.TimeoutError, OSError)
-_CONNECT_TIMEOUT_S = 5.0
+_MAX_HOPS = 3
 
 
 class Script:
@@ -47,46 +45,19 @@ def load_script(name: str) -> Script:
     return Script(prelude + folder.joinpath(f"{name}.lua").read_text("utf-8"))
 
 
-def _options(url: str, timeout_s: float) -> dict[str, Any]:
-    try:
-        options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
-    except ValueError as error:
-        # urllib's texts quote what it took for the port or the host: it may be of the password.
-        told = str(error).startswith(("Redis URL", "Invalid value"))
-        reason = str(error) if told else "no such URL; special characters of a password are percent-encoded"
-        raise ConfigError(f"redis_url={redact_url(url)!r}: {reason}") from None
-    # After the URL's own options, for decode_responses or a short socket_timeout in it would
-    # break the reader.
-    options.update(
-        protocol=2,
-        decode_responses=False,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=min(timeout_s, _CONNECT_TIMEOUT_S),
-        socket_keepalive=True,
-        health_check_interval=0,
-    )
-    if "path" in options:  # a unix socket knows no keepalive
-        options.pop("socket_keepalive")
-        options.pop("socket_connect_timeout")
-    return options
-
-
 class Link:
     """One connection, opened at first use and again after every break.
 
     Not thread-safe: owned by one thread at a time. `abort` may be called from any.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``.
+        url: See `Endpoint`.
         timeout_s: How long to wait for a reply, in seconds.
     """
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self.where = redact_url(url)
-        # The pool only makes connections of the right class; it never holds one.
-        self._factory = ConnectionPool(**_options(url, timeout_s))
+    def __init__(self, url: str, timeout_s: float, *, endpoint: Endpoint | None = None) -> None:
+        self._endpoint = endpoint or Endpoint(url, timeout_s)
+        self.where = self._endpoint.where
         self._connection: Any = None
         self.opened = 0
         """How often a connection was opened: tells a new one from the one before."""
@@ -99,11 +70,12 @@ class Link:
     def connect(self) -> Any:
         """The connection, opened if need be. Raises `BrokerUnavailable` or `BrokerRefused`."""
         if self._connection is None:
-            connection: Any = self._factory.make_connection()
+            connection: Any = self._endpoint.make_connection()
             try:
                 connection.connect()
             except (*_BROKEN, redis.RedisError) as error:
                 connection.disconnect()
+                self._endpoint.failed()
                 raise _nothing_done(classify(error, self.where)) from None
             self._connection = connection
             self.opened += 1
@@ -111,10 +83,18 @@ class Link:
 
     def call(self, *command: Argument) -> Any:
         """Send one command and return its raw reply (bytes, ints, lists)."""
+        return self._call(command, _MAX_HOPS)
+
+    def _call(self, command: Call, hops: int) -> Any:
         connection = self.connect()
         try:
             connection.send_command(*command)
             return connection.read_response()
+        except MovedError as error:
+            self._follow(error)
+            if hops == 0:
+                raise _nothing_done(classify(error, self.where)) from None
+            return self._call(command, hops - 1)
         except redis.ResponseError as error:
             raise self._refused(error) from None
         except _BROKEN as error:
@@ -135,13 +115,20 @@ class Link:
 
     def send_packed(self, packed: Any, replies: int) -> list[Any]:
         """As `calls`, for commands that are packed already."""
+        return self._send_packed(packed, replies, _MAX_HOPS)
+
+    def _send_packed(self, packed: Any, replies: int, hops: int) -> list[Any]:
         connection = self.connect()
         answers: list[Any] = []
+        moved: list[MovedError] = []
         try:
             connection.send_packed_command(packed)
             for _ in range(replies):
                 try:
                     answers.append(connection.read_response())
+                except MovedError as error:
+                    moved.append(error)
+                    answers.append(_nothing_done(classify(error, self.where)))
                 except redis.ResponseError as error:
                     answers.append(_nothing_done(classify(error, self.where)))
         except _BROKEN as error:
@@ -150,9 +137,24 @@ class Link:
         except BaseException:
             self.close()
             raise
-        if any(isinstance(answer, BrokerUnavailable) for answer in answers):
+        if moved:
+            self._follow(moved[-1])
+            # All our keys are in one slot, so mostly all or none; while it moves some may be served.
+            if len(moved) == replies and hops > 0:
+                return self._send_packed(packed, replies, hops - 1)
+        elif any(isinstance(answer, BrokerUnavailable) for answer in answers):
             self._drop_if_unfit(answers)
         return answers
+
+    def _follow(self, error: MovedError) -> None:
+        """Our keys are served by another node: go there from the next command on."""
+        nodes: list[tuple[str, int]] = []
+        with contextlib.suppress(redis.RedisError, OSError):
+            self._connection.send_command("CLUSTER", "SLOTS")
+            for _first, _last, *servers in self._connection.read_response():
+                nodes += [(host.decode(), port) for host, port, *_ in servers if host]
+        self.close()
+        self._endpoint.moved(error.host, error.port, sorted(set(nodes)))
 
     def script(self, script: Script, keys: Sequence[bytes], *args: Argument) -> Any:
         """Run a script, loading it if the server does not know it (any more)."""
@@ -173,6 +175,10 @@ class Link:
         text = " ".join(str(answer) for answer in answers if isinstance(answer, BrokerError))
         if any(code in text for code in ("READONLY", "UNBLOCKED", "MASTERDOWN", "replica")):
             self.close()
+
+    def sibling(self, timeout_s: float) -> Link:
+        """Another link to where this one is connected, not open yet."""
+        return Link("", timeout_s, endpoint=self._endpoint.copy(timeout_s))
 
     def abort(self) -> None:
         """Break the connection under a call that does not return. Any thread."""
