@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from streamix_queue.api import consume, publish
     from streamix_queue.consumer import Consumer
     from streamix_queue.core.errors import (
+        BacklogFull,
         BrokerError,
         BrokerRefused,
         BrokerUnavailable,
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
         StreamixError,
         WrongKeyType,
     )
-    from streamix_queue.core.message import StreamMessage, Timestamps
+    from streamix_queue.core.message import ShedMessage, StreamMessage, Timestamps
     from streamix_queue.publisher import Publisher
     from streamix_queue.runtime import RestartsExceeded
 
 __all__ = [
+    "BacklogFull",
     "BrokerError",
     "BrokerRefused",
     "BrokerUnavailable",
@@ -51,6 +53,7 @@ __all__ = [
     "Reject",
     "RestartsExceeded",
     "Retry",
+    "ShedMessage",
     "StreamMessage",
     "StreamixError",
     "Timestamps",
@@ -64,6 +67,7 @@ if not TYPE_CHECKING:  # a type checker shall go on to complain of names that th
         "Consumer": "streamix_queue.consumer",
         "Publisher": "streamix_queue.publisher",
         "RestartsExceeded": "streamix_queue.runtime",
+        "ShedMessage": "streamix_queue.core.message",
         "StreamMessage": "streamix_queue.core.message",
         "Timestamps": "streamix_queue.core.message",
         "consume": "streamix_queue.api",

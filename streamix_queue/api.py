@@ -13,12 +13,13 @@ from typing import Any
 from streamix_queue.consumer import BACKOFF_BASE_MS, BACKOFF_JITTER, BACKOFF_MAX_MS, Consumer
 from streamix_queue.core.config import DEFAULT_GROUP, DEFAULT_REDIS_URL, DEFAULT_STREAM
 from streamix_queue.core.message import StreamMessage
+from streamix_queue.core.retention import DEFAULT_KEEP_MS
 from streamix_queue.publisher import Publisher
 
 __all__ = ["consume", "publish"]
 
 _MAX_PUBLISHERS = 32
-_publishers: OrderedDict[tuple[str, str], Publisher] = OrderedDict()
+_publishers: OrderedDict[tuple[object, ...], Publisher] = OrderedDict()
 _lock = threading.Lock()  # guards the dictionary, not the publishers, which are thread-safe
 
 
@@ -29,6 +30,9 @@ def publish(
     redis_url: str = DEFAULT_REDIS_URL,
     stream: str = DEFAULT_STREAM,
     group: str | None = None,
+    max_backlog: int | None = None,
+    on_full: str = "block",
+    full_timeout_ms: int = 5000,
 ) -> StreamMessage:
     """Publish one event; see `Publisher.publish`. Keeps its connections between calls.
 
@@ -39,14 +43,18 @@ def publish(
         stream: The stream.
         group: A consumer group to create if it is missing, so that the event is kept for it.
             None stands for 0.1.0's ``"app.workers"``, which had no effect there.
+        max_backlog: Hold back when the slowest group is so far behind; see `Publisher`.
+        on_full: What to do then; see `Publisher`.
+        full_timeout_ms: How long to block, ms.
 
     Returns:
-        The message.
+        The message; a `ShedMessage` if it was shed.
 
     Raises:
         As `Publisher.publish`.
     """
-    return _publisher(redis_url, stream).publish(event, data, group=group)
+    publisher = _publisher(redis_url, stream, max_backlog, on_full, full_timeout_ms)
+    return publisher.publish(event, data, group=group)
 
 
 def consume(
@@ -69,7 +77,10 @@ def consume(
     start_from: str | datetime = "beginning",
     drain_timeout_ms: int = 30_000,
     max_deliveries: int = 5,
+    keep_ms: int | None = DEFAULT_KEEP_MS,
     metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+    trace_mode: str | None = None,
 ) -> None:
     """Handle ``event`` with ``handler``; blocks until stopped. `Consumer` explains the options.
 
@@ -96,18 +107,25 @@ def consume(
         start_from=start_from,
         drain_timeout_ms=drain_timeout_ms,
         max_deliveries=max_deliveries,
+        keep_ms=keep_ms,
         metrics_port=metrics_port,
+        metrics_host=metrics_host,
+        trace_mode=trace_mode,
     )
     member.on(event, handler)
     member.run()
 
 
-def _publisher(redis_url: str, stream: str) -> Publisher:
-    key = (redis_url, stream)
+def _publisher(
+    redis_url: str, stream: str, max_backlog: int | None, on_full: str, full_timeout_ms: int
+) -> Publisher:
+    key = (redis_url, stream, max_backlog, on_full, full_timeout_ms)
     with _lock:
         publisher = _publishers.get(key)
         if publisher is None:
-            publisher = _publishers[key] = Publisher(redis_url, stream)
+            publisher = _publishers[key] = Publisher(
+                redis_url, stream, max_backlog=max_backlog, on_full=on_full, full_timeout_ms=full_timeout_ms
+            )
             if len(_publishers) > _MAX_PUBLISHERS:
                 _, oldest = _publishers.popitem(last=False)
                 oldest.close()

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from typing import TYPE_CHECKING, Protocol
 
 from streamix_queue.actors.assembly import MakeBroker
+from streamix_queue.actors.observing import fan_out
 from streamix_queue.broker.link import Link
 from streamix_queue.broker.protocol import ConsumerBroker, PublisherBroker
 from streamix_queue.broker.redis import RedisConsumerBroker
 from streamix_queue.broker.redis_admin import RedisAdminBroker
 from streamix_queue.broker.redis_publisher import RedisPublisherBroker
-from streamix_queue.core.facts import Interceptor, Observer
+from streamix_queue.core.config import ConsumerConfig, number, text
+from streamix_queue.core.errors import ConfigError
+from streamix_queue.core.facts import Interceptor, Observer, ReplayInterceptor
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.vitals import Vitals
 
 if TYPE_CHECKING:
-    from streamix_queue.consumer import Consumer
+    from prometheus_client import CollectorRegistry
 
-__all__ = ["Telemetry", "redis_admin_broker", "redis_broker_factory", "redis_publisher_broker"]
+__all__ = [
+    "Session",
+    "Telemetry",
+    "admin_telemetry",
+    "publisher_telemetry",
+    "redis_admin_broker",
+    "redis_broker_factory",
+    "redis_publisher_broker",
+    "watched",
+]
 
 
 def redis_broker_factory(url: str) -> MakeBroker:
@@ -30,39 +44,105 @@ def redis_broker_factory(url: str) -> MakeBroker:
     return make
 
 
+class Session(Protocol):
+    """What watches one start of a consumer."""
+
+    observers: list[Observer]
+    interceptors: list[Interceptor]
+    new_context: Callable[[], Context]
+
+    @property
+    def port(self) -> int | None:
+        """The port that metrics and probes are served on, if they are."""
+        ...
+
+    def open(self, vitals: Callable[[], Vitals]) -> None:
+        """Serve; raises `ConfigError` if the port cannot be had."""
+        ...
+
+    def close(self) -> None:
+        """Serve no more."""
+        ...
+
+
 class Telemetry:
-    """What watches one consumer: the library's own observers and the user's."""
+    """What watches one consumer: the library's own telemetry, then the user's.
+
+    Raises:
+        ConfigError: an option is out of range.
+    """
 
     def __init__(
         self,
+        config: ConsumerConfig,
         observers: Sequence[Observer],
         interceptors: Sequence[Interceptor],
-        metrics_port: int | None,
+        serving: tuple[str, int | None],
+        metrics_registry: CollectorRegistry | None,
+        trace_mode: str | None,
     ) -> None:
+        metrics_host, metrics_port = serving
+        if metrics_port is not None:
+            number("metrics_port", metrics_port, 0, 65_535)
+        text("metrics_host", metrics_host)
+        if trace_mode not in (None, "continue", "link"):
+            raise ConfigError(f"trace_mode={trace_mode!r}: expected 'continue' or 'link'")
+        self._config = config
         self._observers = tuple(observers)
         self._interceptors = tuple(interceptors)
-        self._metrics_port = metrics_port
+        self._port, self._host = metrics_port, metrics_host
+        self._registry = metrics_registry
+        self._trace_mode = trace_mode
 
-    def observers(self) -> tuple[Observer, ...]:
-        """The log lines, and the user's observers."""
-        from streamix_telemetry.logs import LogObserver  # noqa: PLC0415 - not at import, see the layers
+    def session(self) -> Session:
+        """A new one for each start."""
+        from streamix_telemetry.wiring import ConsumerTelemetry  # noqa: PLC0415 - not at import, see the layers
 
-        return (LogObserver(), *self._observers)
+        config = self._config
+        session = ConsumerTelemetry(
+            config.redis_url,
+            config.stream,
+            config.group,
+            lease_s=config.claim_idle_ms / 1000,
+            trace_mode=self._trace_mode,
+            metrics_host=self._host,
+            metrics_port=self._port,
+            registry=self._registry,
+        )
+        session.observers += self._observers
+        session.interceptors += self._interceptors
+        return session
 
-    def interceptors(self) -> tuple[Interceptor, ...]:
-        """The user's interceptors."""
-        return self._interceptors
 
-    def open(self, consumer: Consumer) -> None:
-        """Open what serves ``consumer``; raises before any message is taken."""
+def watched(make_broker: MakeBroker, observers: Sequence[Observer]) -> MakeBroker:
+    """Brokers whose round trips are stated to ``observers``."""
+    from streamix_telemetry.wiring import watch  # noqa: PLC0415 - not at import, see the layers
 
-    def close(self) -> None:
-        """Close it."""
+    notice = fan_out(observers)
+    return lambda keys, consumer, timeout_s: watch(make_broker(keys, consumer, timeout_s), notice)
 
 
-def redis_publisher_broker(url: str, timeout_s: float) -> PublisherBroker:
+def publisher_telemetry(url: str, stream: str) -> tuple[list[Observer], list[Interceptor]]:
+    """The library's own observers and interceptors for one publisher."""
+    from streamix_telemetry.wiring import PublisherTelemetry  # noqa: PLC0415 - not at import, see the layers
+
+    telemetry = PublisherTelemetry(url, stream)
+    return telemetry.observers, telemetry.interceptors
+
+
+def admin_telemetry(url: str, stream: str) -> tuple[list[Observer], list[ReplayInterceptor]]:
+    """The library's own observers and interceptors for an operator's replays."""
+    from streamix_telemetry.wiring import AdminTelemetry  # noqa: PLC0415 - not at import, see the layers
+
+    telemetry = AdminTelemetry(url, stream)
+    return telemetry.observers, telemetry.interceptors
+
+
+def redis_publisher_broker(url: str, timeout_s: float, observers: Sequence[Observer] = ()) -> PublisherBroker:
     """A publisher's broker for ``url``. Raises `ConfigError` if the URL cannot be read."""
-    return RedisPublisherBroker(url, timeout_s=timeout_s)
+    from streamix_telemetry.wiring import watch  # noqa: PLC0415 - not at import, see the layers
+
+    return watch(RedisPublisherBroker(url, timeout_s=timeout_s), fan_out(observers))
 
 
 def redis_admin_broker(url: str, timeout_s: float) -> RedisAdminBroker:

@@ -11,26 +11,29 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from streamix_queue.actors.assembly import Assembly
-from streamix_queue.composition import Telemetry, redis_broker_factory
+from streamix_queue.composition import Session, Telemetry, redis_broker_factory, watched
 from streamix_queue.core.config import (
     DEFAULT_GROUP,
     DEFAULT_REDIS_URL,
     DEFAULT_STREAM,
     ConsumerConfig,
-    number,
 )
 from streamix_queue.core.errors import BrokerError, ConfigError, DrainTimeout, StreamixError
-from streamix_queue.core.facts import ConsumerStarted, Drained, Draining, Interceptor, Observer
+from streamix_queue.core.facts import Drained, Draining, Interceptor, Observer
 from streamix_queue.core.registration import (
     Registration,
     leave_a_thread_for_others,
     make_registration,
     with_concurrency,
 )
+from streamix_queue.core.retention import DEFAULT_KEEP_MS
 from streamix_queue.signals import Signals
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 __all__ = ["Consumer"]
 
@@ -72,7 +75,13 @@ class Consumer:
         drain_timeout_ms: How long running handlers may take to end when stopping, ms.
         max_deliveries: Deliveries after which a message that keeps killing its process is
             dead-lettered with the reason ``crash``.
-        metrics_port: Serve ``/metrics``, ``/livez`` and ``/readyz`` on this port of loopback.
+        keep_ms: How long entries stay on the stream that every group is done with, ms; the longest
+            wish of a group counts. What a group still needs is never trimmed. None keeps everything.
+        metrics_port: Serve ``/metrics``, ``/livez`` and ``/readyz`` on this port; 0 takes any.
+        metrics_host: The address for it. Loopback, unless something else has to see the page.
+        metrics_registry: Count in this and not in prometheus_client's global registry.
+        trace_mode: ``continue`` (the default): a handler belongs to the trace of the publish;
+            ``link``: it has a trace of its own that links to it.
         observers: Receive facts, see `streamix_queue.core.facts`.
         interceptors: Surround handlers with context managers.
 
@@ -99,7 +108,11 @@ class Consumer:
         start_from: str | datetime = "beginning",
         drain_timeout_ms: int = 30_000,
         max_deliveries: int = 5,
+        keep_ms: int | None = DEFAULT_KEEP_MS,
         metrics_port: int | None = None,
+        metrics_host: str = "127.0.0.1",
+        metrics_registry: CollectorRegistry | None = None,
+        trace_mode: str | None = None,
         observers: Sequence[Observer] = (),
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
@@ -120,11 +133,13 @@ class Consumer:
             start_from=start_from,
             drain_timeout_ms=drain_timeout_ms,
             max_deliveries=max_deliveries,
+            keep_ms=keep_ms,
         )
-        if metrics_port is not None:
-            number("metrics_port", metrics_port, 0, 65_535)
         self._make_broker = redis_broker_factory(redis_url)
-        self._telemetry = Telemetry(observers, interceptors, metrics_port)
+        self._telemetry = Telemetry(
+            self._config, observers, interceptors, (metrics_host, metrics_port), metrics_registry, trace_mode
+        )
+        self._session: Session | None = None
         self._registrations: dict[str, Registration] = {}
         self._lock = threading.Lock()  # guards the fields below
         self._assembly: Assembly | None = None
@@ -225,12 +240,9 @@ class Consumer:
             self._registrations[event] = registration
 
     def set_concurrency(self, concurrency: int) -> None:
-        """How many handlers run at once, in place of what the constructor was given.
+        """How many handlers run at once, in place of the constructor's. Before ``start()``.
 
-        For whoever runs a consumer that others have written. Before ``start()``.
-
-        Raises:
-            ConfigError: out of range.
+        For whoever runs a consumer that others have written. Raises `ConfigError`.
         """
         with self._lock:
             if self._assembly is not None:
@@ -249,31 +261,34 @@ class Consumer:
             StreamixError: it runs already, or this is a fork of the process that made it.
         """
         with self._lock:
-            self._refuse_fork()
+            if self._pid != os.getpid():
+                raise StreamixError("a consumer cannot be used after fork(): make it in the child")
             if self._assembly is not None:
                 raise StreamixError("the consumer is running already")
             if not self._registrations:
                 raise ConfigError("no handler: register one with on() before the consumer is started")
             self._failure = self._stopping_since = None
             self._ended = queue.SimpleQueue()
+            session = self._telemetry.session()
             assembly = Assembly(
                 self._config,
                 leave_a_thread_for_others(self._registrations, self._config.concurrency),
-                self._make_broker,
-                self._telemetry.observers(),
-                self._telemetry.interceptors(),
+                watched(self._make_broker, session.observers),
+                session.observers,
+                session.interceptors,
+                session.new_context,
             )
-            self._telemetry.open(self)
+            session.open(assembly.vitals)
             try:
                 assembly.prepare()
-                assembly.notice(self._started(assembly))
+                assembly.announce()
                 assembly.supervisor.start()
             except BaseException:
-                self._telemetry.close()
+                session.close()
                 raise
-            self._assembly = assembly
+            self._assembly, self._session = assembly, session
             self._thread = threading.Thread(
-                target=self._supervise, args=(assembly,), name="streamix.supervisor", daemon=True
+                target=self._supervise, args=(assembly, session), name="streamix.supervisor", daemon=True
             )
             self._thread.start()
 
@@ -322,6 +337,11 @@ class Consumer:
         return True
 
     @property
+    def metrics_port(self) -> int | None:
+        """The port that metrics and probes are served on; None if they are not."""
+        return self._session.port if self._session is not None else None
+
+    @property
     def running(self) -> bool:
         """True from ``start()`` until it has ended."""
         thread = self._thread
@@ -355,7 +375,7 @@ class Consumer:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _supervise(self, assembly: Assembly) -> None:
+    def _supervise(self, assembly: Assembly, session: Session) -> None:
         """The supervisor's thread: from the start to the last settlement."""
         try:
             assembly.supervisor.run()
@@ -363,31 +383,17 @@ class Consumer:
             self._failure = error
         since = self._stopping_since or time.monotonic()
         stuck = assembly.supervisor.stuck
-        abandoned = sum(name.startswith("worker-") for name in stuck)
         try:
-            if abandoned and self._failure is None:
-                self._failure = DrainTimeout(
-                    f"{abandoned} handlers were still running after "
-                    f"drain_timeout_ms={self._config.drain_timeout_ms}; their messages will run again "
-                    "when their lease has lapsed"
-                )
+            if self._failure is None:
+                self._failure = assembly.left_over()
             if not stuck:
                 assembly.loop.close()
                 assembly.depart()
         except BrokerError:
             pass  # Redis is away: the name stays behind, and is removed when it has been idle
         finally:
-            assembly.notice(Drained(abandoned, time.monotonic() - since))
-            self._telemetry.close()
+            assembly.notice(Drained(assembly.abandoned, time.monotonic() - since))
+            session.close()
             with self._lock:
                 self._assembly = None
             self._ended.put(None)
-
-    def _started(self, assembly: Assembly) -> ConsumerStarted:
-        config = self._config
-        registrations = tuple(self._registrations.values())
-        return ConsumerStarted(config.stream, config.group, assembly.name, config.concurrency, registrations)
-
-    def _refuse_fork(self) -> None:
-        if self._pid != os.getpid():
-            raise StreamixError("a consumer cannot be used after fork(): make it in the child")

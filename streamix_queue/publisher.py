@@ -10,20 +10,24 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, TypeVar
 
-from streamix_queue.actors.observing import fan_out
+from streamix_queue.actors.observing import Notice, fan_out
 from streamix_queue.actors.surround import enter_all, leave_all
+from streamix_queue.backpressure import Backpressure
 from streamix_queue.broker.protocol import PublisherBroker
-from streamix_queue.composition import redis_publisher_broker
+from streamix_queue.composition import publisher_telemetry, redis_publisher_broker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, PublisherConfig, text
 from streamix_queue.core.errors import (
+    BacklogFull,
+    BrokerError,
     BrokerUnavailable,
     InvalidMessageType,
     NotEnoughReplicas,
     PublishUnknown,
 )
 from streamix_queue.core.facts import Interceptor, Observer, Published
-from streamix_queue.core.message import StreamMessage
+from streamix_queue.core.message import ShedMessage, StreamMessage
 from streamix_queue.core.publication import Publication
+from streamix_queue.core.upkeep_facts import Shed
 from streamix_queue.core.wire import MESSAGE, build, carrier_fields, encode
 
 __all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "Publisher"]
@@ -48,6 +52,14 @@ class Publisher:
         max_message_bytes: Largest encoded message, bytes.
         timeout_ms: How long a publish may take in all, tries included, ms. One reply is waited
             for half as long, so that a connection that died unseen leaves time for another.
+        max_backlog: Hold publishing back when the slowest group has so many messages to handle
+            yet: not delivered, pending, waiting for a retry or in its inboxes (without a group, all
+            that is on the stream). It goes on at four fifths of that. Looked at about once a
+            second, so it may be exceeded by what all publishers write meanwhile. None: never.
+        on_full: What to do then: ``"block"`` up to ``full_timeout_ms``, then raise `BacklogFull`;
+            ``"raise"`` it at once; or ``"shed"``: write nothing, and return a `ShedMessage`, whose
+            ``published`` is False.
+        full_timeout_ms: How long to block, ms, beside ``timeout_ms``.
         observers: Receive a `Published` fact for each call.
         interceptors: Surround each call, and may add trace fields.
 
@@ -62,18 +74,40 @@ class Publisher:
         *,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         timeout_ms: int = 5000,
+        max_backlog: int | None = None,
+        on_full: str = "block",
+        full_timeout_ms: int = 5000,
         observers: Sequence[Observer] = (),
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._config = PublisherConfig(
-            redis_url=redis_url, stream=stream, max_message_bytes=max_message_bytes, timeout_ms=timeout_ms
+            redis_url=redis_url,
+            stream=stream,
+            max_message_bytes=max_message_bytes,
+            timeout_ms=timeout_ms,
+            max_backlog=max_backlog,
+            on_full=on_full,
+            full_timeout_ms=full_timeout_ms,
         )
         self._key = stream.encode()
-        self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 2000)
-        self._notice = fan_out(observers)
-        self._observed = bool(observers)
-        self._interceptors = tuple(interceptors)
+        own_observers, own_interceptors = publisher_telemetry(redis_url, stream)
+        everyone = (*own_observers, *observers)
+        self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 2000, everyone)
+        self._notice = fan_out(everyone)
+        self._interceptors = (*own_interceptors, *interceptors)
+        self._backpressure: Backpressure | None = None
+        if max_backlog is not None:
+            self._backpressure = Backpressure(
+                self._broker,
+                stream,
+                limit=max_backlog,
+                on_full=on_full,
+                timeout_s=full_timeout_ms / 1000,
+                notice=self._notice,
+            )
+        self._plain = not (everyone or self._interceptors or self._backpressure)
         self._known_groups: set[str] = set()
+        self._checked = False
 
     def publish(self, event: str, data: dict[str, Any], *, group: str | None = None) -> StreamMessage:
         """Publish one event.
@@ -85,23 +119,30 @@ class Publisher:
                 so that this event is kept for a service that has never started yet.
 
         Returns:
-            The message, with the id that its consumers will see.
+            The message, with the id that its consumers will see; a `ShedMessage` if it was shed.
 
         Raises:
             InvalidMessage, InvalidMessageType, MessageTooLarge: nothing was written.
+            BacklogFull: nothing was written, see ``max_backlog``.
             PublishUnknown: the reply was lost, and again at every try: it may be in or out.
             BrokerError: nothing was written; the subclass tells why.
         """
         now = datetime.now(timezone.utc).isoformat()
         message = build(event, data, str(uuid.uuid4()), now)
         raw = encode(message, max_bytes=self._config.max_message_bytes)
+        if not self._checked:
+            self._broker.check(self._key)
+            self._checked = True
         if group is not None and group not in self._known_groups:
             self._keep_for(group)
-        if not (self._interceptors or self._observed):
+        if self._plain:
             self._add(message, (MESSAGE, raw))
             return message
         publication = Publication(self._config.stream, (message,), (len(raw),), batch=False)
         with self._told(publication):
+            if self._backpressure is not None and not self._backpressure.admit(1):
+                publication.shed = 1
+                return _shed(message)
             fields = (MESSAGE, raw, *carrier_fields(publication.carriers[0]))
             publication.entry_ids.append(self._add(message, fields))
         return message
@@ -116,10 +157,12 @@ class Publisher:
             group: As in `publish`.
 
         Returns:
-            The messages, in the order of ``events``.
+            The messages, in the order of ``events``. With ``on_full="shed"`` the last of them
+            may be `ShedMessage` objects, which were not written.
 
         Raises:
-            As `publish`. After a `BrokerError` the events before the failing one are written.
+            As `publish`. The error's ``written`` has the indexes of the events that surely are on
+            the stream: all before the failing one, and perhaps some of the same round trip after it.
         """
         now = datetime.now(timezone.utc).isoformat()
         limit = self._config.max_message_bytes
@@ -130,6 +173,9 @@ class Publisher:
             message = build(event, data, str(uuid.uuid4()), now)
             raws.append(encode(message, max_bytes=limit))
             messages.append(message)
+        if not self._checked:
+            self._broker.check(self._key)
+            self._checked = True
         if group is not None and group not in self._known_groups:
             self._keep_for(group)
         publication = Publication(self._config.stream, messages, list(map(len, raws)), batch=True)
@@ -138,9 +184,18 @@ class Publisher:
                 (MESSAGE, raw, *carrier_fields(carrier))
                 for raw, carrier in zip(raws, publication.carriers, strict=True)
             ]
-            for start in range(0, len(entries), _PER_ROUND_TRIP):
-                end = start + _PER_ROUND_TRIP
-                self._add_many(messages[start:end], entries[start:end], publication.entry_ids)
+            written: list[int] = []
+            try:
+                for start in range(0, len(entries), _PER_ROUND_TRIP):
+                    end = min(start + _PER_ROUND_TRIP, len(entries))
+                    if self._backpressure is not None and not self._backpressure.admit(end - start):
+                        publication.shed = len(messages) - start
+                        return [*messages[:start], *map(_shed, messages[start:])]
+                    answers = self._add_many(messages[start:end], entries[start:end])
+                    _note_written(answers, start, written, publication.entry_ids)
+            except (BacklogFull, BrokerError) as error:
+                error.written = tuple(written)
+                raise
         return messages
 
     def close(self) -> None:
@@ -171,8 +226,8 @@ class Publisher:
             )
 
     def _add_many(
-        self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]], entry_ids: list[bytes]
-    ) -> None:
+        self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]]
+    ) -> list[bytes | Exception]:
         def one_by_one() -> list[bytes | Exception]:
             return [
                 self._broker.add_unless_there(self._key, message.id.encode(), fields)
@@ -181,15 +236,11 @@ class Publisher:
 
         began = time.monotonic()
         try:
-            answers = self._broker.add_many(self._key, entries)
+            return self._broker.add_many(self._key, entries)
         except BrokerUnavailable as error:
-            answers = self._persist(
+            return self._persist(
                 began, error, lambda: self._broker.add_many(self._key, entries), one_by_one, messages[0].id
             )
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-            entry_ids.append(answer)
 
     def _persist(
         self,
@@ -248,7 +299,7 @@ class _Told:
     def __init__(
         self,
         interceptors: tuple[Interceptor, ...],
-        notice: Callable[[Published], None],
+        notice: Notice,
         publication: Publication,
     ) -> None:
         self._interceptors = interceptors
@@ -264,9 +315,35 @@ class _Told:
     ) -> None:
         published, seconds = self._publication, time.perf_counter() - self._started
         error_type = kind.__name__ if kind else ""
-        sizes = published.sizes
-        self._notice(Published(published.stream, len(sizes), seconds, sum(sizes), error_type, sizes))
+        sizes = published.sizes[: len(published.sizes) - published.shed]
+        if sizes:
+            self._notice(Published(published.stream, len(sizes), seconds, sum(sizes), error_type, sizes))
+        if published.shed:
+            self._notice(Shed(published.stream, published.shed))
         leave_all(self._scopes, (kind, error, trace))
+
+
+def _note_written(
+    answers: Sequence[bytes | Exception], start: int, written: list[int], entry_ids: list[bytes]
+) -> None:
+    """Note which events of a round trip are on the stream; raises the first refusal.
+
+    Those behind it may be in: Redis carries each out by itself, and memory may have become free.
+    """
+    refusal: Exception | None = None
+    for index, answer in enumerate(answers, start):
+        if isinstance(answer, Exception):
+            refusal = refusal or answer
+        else:
+            written.append(index)
+            if refusal is None:
+                entry_ids.append(answer)
+    if refusal is not None:
+        raise refusal
+
+
+def _shed(message: StreamMessage) -> ShedMessage:
+    return ShedMessage(message.id, message.event, message.data, message.retries, message.timestamps)
 
 
 def _pair(pair: object, index: int) -> tuple[Any, Any]:

@@ -15,8 +15,10 @@ from streamix_queue.actors.event_loop import EventLoop
 from streamix_queue.actors.execution import Executor
 from streamix_queue.actors.fetcher import Fetcher, Prefetch
 from streamix_queue.actors.groups import Groups
+from streamix_queue.actors.janitor import Janitor
 from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Notice, Outage, fan_out
+from streamix_queue.actors.pauses import Pauses
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
 from streamix_queue.actors.router import Router
@@ -28,11 +30,12 @@ from streamix_queue.actors.worker import Letters, Worker
 from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.core.config import ConsumerConfig, start_id
 from streamix_queue.core.dead_letter import Origin
-from streamix_queue.core.errors import OutOfMemory
+from streamix_queue.core.errors import BrokerRefused, DrainTimeout, OutOfMemory, WrongKeyType
 from streamix_queue.core.facts import (
     ActorCrashed,
     ActorRestarted,
     ActorStalled,
+    ConsumerStarted,
     Interceptor,
     Observer,
 )
@@ -92,7 +95,8 @@ class Assembly:
         self.keys = Keys(config.stream, config.group)
         self.notice: Notice = fan_out(observers)
         self.credits = Credits(config.prefetch or max(FIRST_PREFETCH, config.concurrency))
-        self.leases = LeaseTable(self.credits)
+        self._sweeps, self._retries = Alarm(), Alarm()
+        self.leases = LeaseTable(self.credits, on_suspect_gone=self._sweeps.ring)
         self.letters: Letters = Letters()
         self.loop = EventLoop()
         self._config = config
@@ -102,7 +106,6 @@ class Assembly:
         self._origin = Origin(config.stream, config.group, self.name)
         self._inboxes = {event: self.keys.inbox(event) for event in registrations}
         self._outage = Outage(self.notice)
-        self._sweeps, self._retries = Alarm(), Alarm()
         self._unconfirmed = Unconfirmed()
         self._executor = Executor(tuple(interceptors), self.loop, new_context=new_context)
         self.dispatch = Dispatch(
@@ -112,7 +115,10 @@ class Assembly:
             on_suspect_done=self._sweeps.ring,
         )
         self._router = Router(registrations, self.dispatch, self.leases, self.letters)
-        self._groups = Groups(self.keys, self._inboxes.values(), start_id(config.start_from), self.notice)
+        self._pauses = Pauses(registrations, self.dispatch, self._router, self.notice)
+        self._groups = Groups(
+            self.keys, self._inboxes.values(), start_id(config.start_from), self.notice, list(registrations)
+        )
         specs = self._specs()
         self._actors = [spec.name for spec in specs]
         self._stopping = False
@@ -130,6 +136,8 @@ class Assembly:
             self._groups.create(broker)
             with suppress(OutOfMemory):  # who was here before goes on: reads and acks need no memory
                 broker.register(list(self._registrations))
+            with suppress(BrokerRefused, WrongKeyType):  # a set that cannot be read pauses nothing
+                self._pauses.apply(broker.paused())
         finally:
             broker.close()
 
@@ -164,6 +172,29 @@ class Assembly:
         finally:
             broker.close()
 
+    def announce(self) -> None:
+        """State that the consumer is up."""
+        config, registrations = self._config, tuple(self._registrations.values())
+        self.notice(
+            ConsumerStarted(config.stream, config.group, self.name, config.concurrency, registrations)
+        )
+
+    @property
+    def abandoned(self) -> int:
+        """Handlers that were still running when the time for them to end was over."""
+        return sum(name.startswith("worker-") for name in self.supervisor.stuck)
+
+    def left_over(self) -> DrainTimeout | None:
+        """After the end: the error, if it was not clean."""
+        timeout_ms, unsettled = self._config.drain_timeout_ms, len(self.leases)
+        if self.abandoned:
+            what = f"{self.abandoned} handlers were still running after drain_timeout_ms={timeout_ms}"
+        elif unsettled:
+            what = f"the end of {unsettled} messages could not be written to Redis"
+        else:
+            return None
+        return DrainTimeout(f"{what}; their messages will run again when their lease has lapsed")
+
     # --- the tree -------------------------------------------------------------------------------
 
     def _specs(self) -> list[ChildSpec]:
@@ -175,6 +206,7 @@ class Assembly:
                 ChildSpec(f"worker-{number}", self._worker(number), drain_s, _WORKING)
                 for number in range(1, self._config.concurrency + 1)
             ),
+            ChildSpec("janitor", self._janitor, _SECONDS_TO_END, _TAKING),
             ChildSpec("scheduler", self._scheduler, _SECONDS_TO_END, _TAKING),
             ChildSpec("reclaimer", self._reclaimer, _SECONDS_TO_END, _TAKING),
             ChildSpec("fetcher", self._fetcher, _SECONDS_TO_END, _TAKING),
@@ -206,6 +238,16 @@ class Assembly:
     def _worker(self, number: int) -> Callable[[], Actor]:
         return lambda: Worker(number, self.dispatch, self._executor, self.letters, self._lease_s)
 
+    def _janitor(self) -> Actor:
+        return Janitor(
+            self._broker(),
+            self._outage,
+            keys=self.keys,
+            keep_ms=self._config.keep_ms,
+            lease_s=self._lease_s,
+            notice=self.notice,
+        )
+
     def _scheduler(self) -> Actor:
         return Scheduler(
             self._broker(),
@@ -213,6 +255,7 @@ class Assembly:
             origin=self._origin,
             alarm=self._retries,
             on_nudge=self._sweep_now,
+            on_paused=self._pauses.apply,
             notice=self.notice,
         )
 

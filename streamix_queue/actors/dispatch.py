@@ -6,20 +6,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.tuning import share_of_turn
+from streamix_queue.core.tuning import enough_queued, share_of_turn
 from streamix_queue.runtime import Closed
 
 __all__ = ["Box", "Dispatch", "Turn"]
 
 _SMOOTHING = 0.1
+# After so long without an end, how long the handlers took before tells nothing any more.
+_STUCK_S = 0.5
+_PLENTY = 1 << 30
+_FEW = 64
 
 
 class Box:
     """One mailbox. Every field is guarded by the lock of its `Dispatch`."""
 
-    __slots__ = ("crowded", "limit", "name", "pace_s", "queue", "ready", "running")
+    __slots__ = ("crowded", "ended_at", "limit", "name", "pace_s", "queue", "ready", "running")
 
     def __init__(self, name: str, limit: int) -> None:
         self.name = name
@@ -29,6 +34,18 @@ class Box:
         self.ready = False
         self.crowded = False
         self.pace_s: float | None = None
+        self.ended_at = 0.0  # time.monotonic() when a turn ended, or the last worker got busy
+
+    def enough(self) -> int:
+        """How long the queue may be while all its workers are busy."""
+        stuck_s = time.monotonic() - self.ended_at
+        if stuck_s < _STUCK_S:
+            return enough_queued(self.limit, self.pace_s)
+        return enough_queued(self.limit, max(stuck_s, self.pace_s or 0.0))
+
+    def has_enough(self) -> bool:
+        """True while all its workers are busy and have about a second of work before them."""
+        return self.running >= self.limit and len(self.queue) >= self.enough()
 
 
 class Turn:
@@ -73,10 +90,12 @@ class Dispatch:
         self._changed = threading.Condition(threading.Lock())
         self._single = Box("", 1) if concurrency == 1 else None
         self._boxes = {event: self._single or Box(event, limit) for event, limit in limits.items()}
+        self._several = self._single is None and len(self._boxes) > 1
         self._ready: deque[Box] = deque()
         self._turns: dict[int, Turn] = {}
         self._waiting = 0
         self._closed = False
+        self._paused: frozenset[str] = frozenset()
         self._pace_s: float | None = None
         self._alone_s = alone_s
         self._on_suspect_done = on_suspect_done
@@ -87,29 +106,41 @@ class Dispatch:
     # --- those who bring --------------------------------------------------------------------
 
     def put(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Into the mailboxes of their events; returns what was not taken, for it is closed."""
+        """Into the mailboxes of their events; returns what was not taken.
+
+        That is all if it is closed, and else what is paused, or would wait behind two seconds
+        of work of its event while other events have idle workers.
+        """
+        refused: list[Delivery] = []
         with self._changed:
             if self._closed:
                 return deliveries
+            if self._paused:
+                refused = [delivery for delivery in deliveries if delivery.event in self._paused]
+                deliveries = [delivery for delivery in deliveries if delivery.event not in self._paused]
+            choosy = self._several and self._waiting
             for delivery in deliveries:
                 box = self._boxes[delivery.event]
+                if choosy and box.running >= box.limit and len(box.queue) >= 2 * box.enough():
+                    refused.append(delivery)
+                    continue
                 box.queue.append(delivery)
                 if not box.ready and box.running < box.limit:
                     box.ready = True
                     self._ready.append(box)
             if self._waiting and self._ready:
                 self._changed.notify(min(self._waiting, len(deliveries)))
-        return ()
+        return refused
 
     def put_suspect(self, delivery: Delivery) -> bool:
-        """To be run alone; False if closed or if another suspect has not ended yet.
+        """To be run alone; False if closed, paused, or if another suspect has not ended yet.
 
         It begins when no other handler runs, and none begins beside it. Both waits are bounded
         by ``alone_s``: a handler that takes an hour must not stop a process for two, and what
         kills a process mostly does so at once. Two suspects never run side by side.
         """
         with self._changed:
-            if self._closed or not self._room_for_suspect():
+            if self._closed or delivery.event in self._paused or not self._room_for_suspect():
                 return False
             self._suspect, self._suspect_since = delivery, time.monotonic()
             self._changed.notify_all()
@@ -153,6 +184,7 @@ class Dispatch:
             self._turns.pop(worker, None)
             box = turn.box
             box.running -= 1
+            box.ended_at = time.monotonic()
             if ran:
                 box.pace_s = _smoothed(box.pace_s, seconds / ran, ran)
                 self._pace_s = _smoothed(self._pace_s, seconds / ran, ran)
@@ -186,6 +218,8 @@ class Dispatch:
         box = self._ready.popleft()
         box.ready = False
         box.running += 1
+        if box.running == box.limit:
+            box.ended_at = now
         count = share_of_turn(len(box.queue), self._waiting, box.pace_s)
         turn = Turn(box, deque(box.queue.popleft() for _ in range(min(count, len(box.queue)))))
         if box.queue and box.running < box.limit:
@@ -236,14 +270,38 @@ class Dispatch:
         box = self._boxes[event]
         if box.crowded and len(box.queue) <= box.limit:
             box.crowded = False
-        return box.crowded
+        return box.crowded or (self._several and box.has_enough())
+
+    def room(self, event: str) -> int:
+        """How many more of ``event`` are welcome; few only while a slow one keeps its workers busy."""
+        box = self._boxes[event]
+        if not self._several or box.running < box.limit:
+            return _PLENTY
+        enough = box.enough()
+        return max(0, enough - len(box.queue)) if enough <= _FEW else _PLENTY
+
+    def waits_behind_another(self) -> bool:
+        """True while workers are idle and an event has work enough: what they need is behind it."""
+        with self._changed:
+            if not (self._several and self._waiting):
+                return False
+            return any(box.has_enough() for box in self._boxes.values())
+
+    @property
+    def closed(self) -> bool:
+        """True when it gives out nothing more."""
+        return self._closed
 
     def depths(self) -> dict[str, int]:
         """Mailbox → deliveries in it."""
         with self._changed:
             return {box.name: len(box.queue) for box in self._boxes.values()}
 
-    # --- making room, and the end ----------------------------------------------------------------
+    def is_paused(self, event: str) -> bool:
+        """True while ``event`` is not to be begun."""
+        return event in self._paused
+
+    # --- making room, pauses, and the end ------------------------------------------------------
 
     def shed(self) -> list[Delivery]:
         """The newer half of the fullest mailbox, when it keeps idle workers from other events.
@@ -260,6 +318,34 @@ class Dispatch:
             shed.reverse()
             fullest.crowded = bool(shed)
             return shed
+
+    def pause(self, events: frozenset[str]) -> list[Delivery]:
+        """Begin none of these events from now on, and all others; returns what waited of these."""
+        with self._changed:
+            self._paused = events
+            withdrawn: list[Delivery] = []
+            if self._suspect is not None and self._suspect.event in events:
+                withdrawn.append(self._suspect)
+                self._suspect = None
+            for turn in self._turns.values():
+                if not turn.alone and (turn.box is self._single or turn.box.name in events):
+                    # (A worker may take from the other end meanwhile, and even end its turn.)
+                    taken: deque[Delivery] = deque()
+                    with suppress(IndexError):
+                        while True:
+                            taken.appendleft(turn.left.pop())
+                    turn.box.queue.extendleft(reversed(taken))
+            for box in {id(box): box for box in self._boxes.values()}.values():
+                withdrawn += [delivery for delivery in box.queue if delivery.event in events]
+                box.queue = deque(delivery for delivery in box.queue if delivery.event not in events)
+                if box.ready and not box.queue:
+                    box.ready = False
+                    self._ready.remove(box)
+                elif box.queue and not box.ready and box.running < box.limit:
+                    box.ready = True
+                    self._ready.append(box)
+            self._changed.notify_all()
+            return withdrawn
 
     def close(self) -> list[Delivery]:
         """Give out nothing more; returns what was never started (nothing the second time)."""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -24,6 +25,7 @@ class EventLoop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def run(self, awaitable: Awaitable[Any], timeout_s: float | None) -> Any:
         """Run it to its end and return or raise what it does; cancelled after ``timeout_s``.
@@ -53,6 +55,7 @@ class EventLoop:
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
+        self._closing.set()
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5.0)
 
@@ -60,24 +63,37 @@ class EventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._closing = threading.Event()
                 self._thread = threading.Thread(
-                    target=_live, args=(self._loop,), name="streamix.event-loop", daemon=True
+                    target=_live, args=(self._loop, self._closing), name="streamix.event-loop", daemon=True
                 )
                 self._thread.start()
             return self._loop
 
 
-def _live(loop: asyncio.AbstractEventLoop) -> None:
+def _live(loop: asyncio.AbstractEventLoop, closing: threading.Event) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while not closing.is_set():
+            _run(loop)
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        with suppress(SystemExit, KeyboardInterrupt):
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run it until something ends it: we, a handler that stops it, or SystemExit in a task.
+
+    asyncio gives such an error to who awaits the task, and lets it end the loop as well. The
+    first is right here; the second would leave every other coroutine of the process hanging.
+    """
+    with suppress(SystemExit, KeyboardInterrupt):
+        loop.run_forever()
 
 
 def _timeout(error: BaseException, timeout_s: float | None) -> BaseException:

@@ -16,6 +16,7 @@ from streamix_queue.actors.event_loop import EventLoop
 from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.facts import Interceptor
+from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import ACK, DeadLetter, Reason, decide
 from streamix_queue.core.redact import redact_text
 from streamix_queue.core.registration import Registration
@@ -72,7 +73,7 @@ class Executor:
             if registration.payload_type is not None:
                 data = msgspec.convert(data, registration.payload_type)
             handler = registration.handler
-            result = handler(data, message) if registration.wants_message else handler(data)
+            result = handler(data, _copy(message)) if registration.wants_message else handler(data)
             # A coroutine of a handler that did not look like one must not be dropped un-awaited.
             if result is not None and inspect.isawaitable(result):
                 self._loop.run(result, registration.timeout_s)
@@ -92,6 +93,12 @@ class Executor:
         delivery.outcome = decide(registration.policy, delivery.message.retries, error, self._spread())
 
 
+def _copy(message: StreamMessage) -> StreamMessage:
+    """What the handler gets: were it ours, one that changes it would decide about its own retries."""
+    times = Timestamps(message.timestamps.created_at, message.timestamps.updated_at)
+    return StreamMessage(message.id, message.event, message.data, message.retries, times)
+
+
 def _from_conversion(error: BaseException, registration: Registration) -> bool:
     """True if our own conversion raised it, and not a conversion inside the handler."""
     if registration.payload_type is None or error.__traceback__ is None:
@@ -103,7 +110,7 @@ def describe(error: BaseException) -> Failure:
     """``error`` as bounded text without secrets; keeps no frame, which would pin the payload."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - a handler's exception may have a broken __str__
+    except BaseException:  # noqa: BLE001 - a handler's exception may have a broken __str__
         text = "<unprintable error>"
     own_frame = error.__traceback__
     handlers_frame = own_frame.tb_next if own_frame is not None else None
@@ -111,7 +118,7 @@ def describe(error: BaseException) -> Failure:
     trace = "".join(lines)[-2 * _MAX_TRACEBACK :]
     # Twice the length first: a URL that is cut in two cannot be told any more.
     text = redact_text(text[: 2 * _MAX_ERROR])[:_MAX_ERROR]
-    return Failure(_name(type(error)), text, redact_text(trace)[-_MAX_TRACEBACK:])
+    return Failure(redact_text(_name(type(error))), text, redact_text(trace)[-_MAX_TRACEBACK:])
 
 
 def _name(kind: type[BaseException]) -> str:

@@ -16,12 +16,15 @@ from streamix_queue.broker.protocol import ConsumerBroker, Entry
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Polled, Throttled
-from streamix_queue.core.tuning import plan_read, prefetch_for, resume_at
+from streamix_queue.core.tuning import EXPRESS_CREDITS, plan_read, prefetch_for, resume_at
 from streamix_queue.runtime import Credits
 
 __all__ = ["Fetcher", "Prefetch"]
 
 _MENDING_S = 0.05
+_PATIENCE_S = 0.2
+_SHEDDING_S = 0.01
+_SHEDDING_LASTS_S = 1.0
 
 
 class Prefetch:
@@ -34,13 +37,14 @@ class Prefetch:
         self._mean_bytes = 0.0
 
     def saw(self, size_bytes: int) -> None:
-        """Note the size of an entry."""
-        self._mean_bytes += (size_bytes - self._mean_bytes) * 0.1
+        """Note the size of an entry. The first one counts as it is: there may be few of them."""
+        self._mean_bytes += (size_bytes - self._mean_bytes) * (0.1 if self._mean_bytes else 1.0)
 
-    def adjust(self, pace_s: float | None) -> int:
+    def adjust(self, pace_s: float | None, *, express: bool = False) -> int:
         """Set the limit of the credits; how many free ones are worth a read."""
         if self._fixed is None:
             wanted = prefetch_for(pace_s, self._concurrency, self._mean_bytes)
+            wanted += EXPRESS_CREDITS if express else 0
             # A twentieth either way is noise, and not worth a lock.
             if abs(wanted - self._credits.limit) * 20 > self._credits.limit:
                 self._credits.resize(wanted)
@@ -88,20 +92,26 @@ class Fetcher(BrokerActor):
         self._router = router
         self._mend_groups = mend_groups
         self._notice = notice
+        self._shed_at = float("-inf")
         # True at the start as well: a predecessor that stalled may have left some.
         self._may_have_lost_a_reply = True
 
     def step(self) -> None:
         """Wait for credits, then read once."""
-        needed = self._prefetch.adjust(self._dispatch.pace_s)
+        express = self._dispatch.waits_behind_another()
+        needed = self._prefetch.adjust(self._dispatch.pace_s, express=express)
         free = self._credits.free
         if free < needed:
             began = time.perf_counter()
-            free = self._credits.wait(needed, timeout=0.2)
+            # Just shed: there may be many more of that event on the stream before anything else.
+            shedding = began - self._shed_at < _SHEDDING_LASTS_S
+            free = self._credits.wait(needed, timeout=_SHEDDING_S if shedding else _PATIENCE_S)
             self._notice(Throttled(time.perf_counter() - began))
         if free < 1:
             # No credits though workers wait: one event's queue holds them all.
-            self._router.park(self._dispatch.shed())
+            if shed := self._dispatch.shed():
+                self._shed_at = time.perf_counter()
+                self._router.park(shed)
             return
         if self.stopping.is_set():
             return
@@ -116,8 +126,12 @@ class Fetcher(BrokerActor):
             self.pause(_MENDING_S)
 
     def _read(self, free: int) -> None:
-        keys = [self._stream, *self._inboxes_with_room()]
+        closed = self._dispatch.is_paused, self._dispatch.crowded
+        events = [event for event in self._inboxes if not any(is_closed(event) for is_closed in closed)]
+        keys = [self._stream, *(self._inboxes[event] for event in events)]
+        welcome = min((self._dispatch.room(event) for event in events), default=free)
         count = plan_read(free, len(keys), self._batch_size).count
+        count = max(1, min(count, welcome))
         # A lease counts from before the read: we may have been frozen between reply and here.
         started, leased_at = time.perf_counter(), time.monotonic()
         try:
@@ -132,10 +146,6 @@ class Fetcher(BrokerActor):
             taken += len(entries)
             self._deliver(key, entries, leased_at)
         self._polled(taken, started, None)
-
-    def _inboxes_with_room(self) -> list[bytes]:
-        """All inboxes but those of events that had to make room for others, and are still busy."""
-        return [key for event, key in self._inboxes.items() if not self._dispatch.crowded(event)]
 
     def _deliver(self, key: bytes, entries: list[Entry], leased_at: float) -> None:
         read_at = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from streamix_queue.actors.observing import Notice
 from streamix_queue.broker.protocol import ConsumerBroker
@@ -22,15 +22,17 @@ class Groups:
         keys: The group's keys.
         inboxes: The inboxes that this member reads.
         start: Where a new group begins on the shared stream: ``0``, ``$`` or an entry id.
+        events: What this member handles.
     """
 
     def __init__(
-        self, keys: Keys, inboxes: Iterable[bytes], start: str, notice: Notice
+        self, keys: Keys, inboxes: Iterable[bytes], start: str, notice: Notice, events: Sequence[str] = ()
     ) -> None:
         self._keys = keys
         self._inboxes = tuple(inboxes)
         self._start = start
         self._notice = notice
+        self._events = tuple(events)
         self._lock = threading.Lock()
 
     def create(self, broker: ConsumerBroker) -> None:
@@ -44,6 +46,9 @@ class Groups:
         on the stream, and what other members had in hand is known to nobody any more. Entries
         that were handled before are delivered again; losing one would be worse.
         """
+        if self._events:
+            # Whatever took the group may have taken the registry, and then peers drop our events.
+            broker.register(self._events)
         self._ensure(broker, "0", again=True)
 
     def _ensure(self, broker: ConsumerBroker, start: str, *, again: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.runtime import Credits
@@ -18,8 +18,9 @@ class LeaseTable:
     Fetcher and reclaimer add, the settler removes, the renewer looks.
     """
 
-    def __init__(self, credits_: Credits) -> None:
+    def __init__(self, credits_: Credits, on_suspect_gone: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
+        self._on_suspect_gone = on_suspect_gone
         self._held: dict[bytes, dict[bytes, Delivery]] = {}
         self._credits = credits_
 
@@ -47,15 +48,18 @@ class LeaseTable:
 
     def remove(self, deliveries: Iterable[Delivery]) -> None:
         """These are settled, or another's; removing one twice gives no second credit."""
-        removed = 0
+        removed, suspects = 0, False
         with self._lock:
             for delivery in deliveries:
                 held = self._held.get(delivery.key)
                 if held is not None and held.get(delivery.entry_id) is delivery:
                     del held[delivery.entry_id]
                     removed += 1
+                    suspects |= delivery.suspect
         if removed:
             self._credits.give(removed)
+        if suspects:
+            self._on_suspect_gone()
 
     @property
     def limit(self) -> int:

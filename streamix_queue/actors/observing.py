@@ -15,7 +15,6 @@ __all__ = ["Notice", "Outage", "fan_out"]
 Notice = Callable[[Fact], None]
 
 _log = logging.getLogger("streamix_queue")
-_log.addHandler(logging.NullHandler())
 
 
 def fan_out(observers: Sequence[Observer]) -> Notice:

@@ -18,12 +18,12 @@ from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Notice, Outage
 from streamix_queue.actors.recovery import pick_up_lost
 from streamix_queue.actors.router import Router
-from streamix_queue.broker.protocol import ConsumerBroker
+from streamix_queue.broker.protocol import ConsumerBroker, Standing
 from streamix_queue.core.dead_letter import Origin, trimmed_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Reclaimed, SuspectStarted, Trimmed
-from streamix_queue.core.outcome import RELEASE, DeadLetter, Reason
+from streamix_queue.core.outcome import PARK, RELEASE, DeadLetter, Reason
 from streamix_queue.core.settlement import Bury, Lease
 from streamix_queue.runtime import Closed, Credits
 
@@ -31,8 +31,10 @@ __all__ = ["Reclaimer"]
 
 _PAGE = 100
 _START = b"0-0"
+_MAX_UNMARKED = 10_000
 _CROWDED_S = 0.05
 _GRACE_S = 1.5
+_SETTLE_S = 2.0
 
 
 class Reclaimer(BrokerActor):
@@ -78,11 +80,13 @@ class Reclaimer(BrokerActor):
         # Kept between sweeps: from the start each time, busy entries at the head would for ever
         # hide an idle one at the tail, since XAUTOCLAIM looks at ten times COUNT at most.
         self._cursors = dict.fromkeys(keys, _START)
+        self._unmarked: deque[tuple[bytes, bytes]] = deque(maxlen=_MAX_UNMARKED)
         self._next_sweep = 0.0
         self._may_have_lost_a_reply = False
         self._was_away = False
         # Suspects: delivered before without a recorded outcome, waiting to run alone.
         self._waiting: deque[Delivery] = deque()
+        self._last: Delivery | None = None  # the suspect started last
         self._nudged = False  # set by any thread, taken back by the reclaimer's
 
     def step(self) -> None:
@@ -93,8 +97,8 @@ class Reclaimer(BrokerActor):
             self._nudged = False
             wait_s = self.run_once()
             self._next_sweep = time.monotonic() + wait_s
-        elif not self._waiting or not self._dispatch.room_for_suspect():
-            self._alarm.wait(min(self._next_sweep - now, 5.0))
+        elif not self._waiting or not self._may_start_suspect():
+            self._alarm.wait(min(self._next_sweep - now, _SETTLE_S))
 
     def sweep_now(self) -> None:
         """From any thread: a member has handed entries back."""
@@ -110,6 +114,7 @@ class Reclaimer(BrokerActor):
         self._may_have_lost_a_reply = False
         if not self._redis_was_there():
             return max(_GRACE_S, min(self._every_s, 5.0))
+        self._mark_trimmed()
         for key, cursor in list(self._cursors.items()):
             room = self._room()
             if room < 1:
@@ -131,8 +136,8 @@ class Reclaimer(BrokerActor):
                 for entry_id, deliveries, fields in claimed.entries
             ]
             self._accept(taken, deleted=len(claimed.trimmed))
-            for entry_id in claimed.trimmed:
-                self._mark_trimmed(key, entry_id)
+            self._note_trimmed(key, claimed.trimmed)
+            self._mark_trimmed()
         if any(cursor != _START for cursor in self._cursors.values()):
             return 0.0
         # Spread, so that the members of a group do not all sweep in the same moment.
@@ -174,25 +179,47 @@ class Reclaimer(BrokerActor):
         self._waiting.extend(self._leases.add(suspects))
         self._notice(Fetched("reclaim", len(taken)))
 
-    def _mark_trimmed(self, key: bytes, entry_id: bytes) -> None:
-        if self._leases.get(key, entry_id) is not None:
-            return  # we have it in hand, and the renewer tells
-        now = datetime.now(timezone.utc).isoformat()
-        letter = trimmed_letter(entry_id, self._origin, str(uuid.uuid4()), now)
-        self.broker.settle([Bury(Lease(key, entry_id, 0, fresh=True), letter)])
-        self._notice(Trimmed(key.decode(), entry_id.decode(), held=False))
+    def _note_trimmed(self, key: bytes, entry_ids: Sequence[bytes]) -> None:
+        for entry_id in entry_ids:
+            if self._leases.get(key, entry_id) is None:  # else the renewer tells, for we have it in hand
+                self._unmarked.append((key, entry_id))
+                self._notice(Trimmed(key.decode(), entry_id.decode(), held=False))
+
+    def _mark_trimmed(self) -> None:
+        """A letter for each; what is refused (a wrong type, no memory) waits for the next sweep."""
+        while self._unmarked:
+            key, entry_id = self._unmarked[0]
+            now = datetime.now(timezone.utc).isoformat()
+            letter = trimmed_letter(entry_id, self._origin, str(uuid.uuid4()), now)
+            (answer,) = self.broker.settle([Bury(Lease(key, entry_id, 0, fresh=True), letter)])
+            if isinstance(answer, Exception):
+                return
+            self._unmarked.popleft()
+
+    def _may_start_suspect(self) -> bool:
+        """Not before the end of the one before is in Redis: were the next to kill us, both would be blamed."""
+        last = self._last
+        if last is not None and self._leases.get(last.key, last.entry_id) is last:
+            ended = time.perf_counter() - last.finished_at if last.finished_at else 0.0
+            if ended < _SETTLE_S:  # longer, and Redis refuses to settle it; that may take for ever
+                return False
+        return self._dispatch.room_for_suspect()
 
     def _start_suspect(self) -> None:
         waiting = self._waiting
-        if not waiting or not self._dispatch.room_for_suspect():
+        if not waiting or not self._may_start_suspect():
             return
         delivery = waiting[0]
         if delivery.lost:
             self._router.settle(waiting.popleft(), RELEASE)
             return
-        fresh = time.monotonic() - delivery.leased_at < self._lease_ms / 1000
-        lease = Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh)
+        if not self._is_fresh(delivery):
+            self._renew(delivery)
+            return
+        lease = Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh=True)
         starts = self.broker.suspect(lease)
+        if starts and not self._is_fresh(delivery):
+            return  # Redis took its time. Asked again after a renewal, it counts this start only once.
         waiting.popleft()
         if starts == 0:
             delivery.lost = True
@@ -205,8 +232,24 @@ class Reclaimer(BrokerActor):
         outcome = self._router.open(delivery)
         if outcome is not None:
             self._router.settle(delivery, outcome)
-        elif not self._dispatch.put_suspect(delivery):
-            self._router.settle(delivery, RELEASE)  # closed meanwhile: we are stopping
+        elif self._dispatch.put_suspect(delivery):
+            self._last = delivery
+        else:
+            # Paused, or closed meanwhile: we are stopping.
+            self._router.settle(delivery, PARK if self._dispatch.is_paused(delivery.event) else RELEASE)
+
+    def _is_fresh(self, delivery: Delivery) -> bool:
+        """Whether a worker will start it: one that finds its lease lapsed does not, and it was counted."""
+        return time.monotonic() - delivery.leased_at < self._lease_ms / 2000
+
+    def _renew(self, delivery: Delivery) -> None:
+        now = time.monotonic()
+        lapsed = now - delivery.leased_at >= self._lease_ms / 1000
+        (standing,) = self.broker.renew(delivery.key, [(delivery.entry_id, delivery.deliveries)])
+        if standing == Standing.OURS or (standing == Standing.ORPHAN and not lapsed):
+            delivery.leased_at = now
+        else:
+            delivery.lost = True
 
     def _bury(self, delivery: Delivery, starts: int) -> None:
         # The envelope is opened to make the letter readable; were that what kills, it is kept

@@ -47,7 +47,7 @@ class Router:
                 delivery.outcome = outcome
                 settled.append(delivery)
         for delivery in self._dispatch.put(runnable):
-            delivery.outcome = RELEASE
+            delivery.outcome = RELEASE if self._dispatch.closed else PARK
             settled.append(delivery)
         if settled:
             self._settler.put(settled)

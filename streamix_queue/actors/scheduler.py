@@ -25,8 +25,8 @@ _LONGEST_WAIT_S = 1.0
 class Scheduler(BrokerActor):
     """Any member moves what is due; nobody leads. Sleeps towards the next due time.
 
-    It also sees the group's nudge, which a member sets that hands entries back: one command a
-    second serves both.
+    It also sees the group's nudge, which a member sets that hands entries back, and its paused
+    events: one command a second serves all.
     """
 
     def __init__(
@@ -37,12 +37,14 @@ class Scheduler(BrokerActor):
         origin: Origin,
         alarm: Alarm,
         on_nudge: Callable[[], None],
+        on_paused: Callable[[frozenset[str]], None],
         notice: Notice,
     ) -> None:
         super().__init__("scheduler", broker, outage)
         self._origin = origin
         self._alarm = alarm
         self._on_nudge = on_nudge
+        self._on_paused = on_paused
         self._notice = notice
         self._nudge: bytes | None = None
 
@@ -56,6 +58,7 @@ class Scheduler(BrokerActor):
         """Move up to a page of what is due; seconds until it is worth to look again."""
         due = self.broker.due(_PAGE)
         self.answered()
+        self._on_paused(due.paused)
         if due.nudge != self._nudge:
             if self._nudge is not None:
                 self._on_nudge()

@@ -64,13 +64,12 @@ class Planner:
         self._lease_s = lease_s
 
     def plan(
-        self, deliveries: Sequence[Delivery], *, monotonic: float, now: str, new_id: Callable[[], str]
+        self, deliveries: Sequence[Delivery], *, now: str, new_id: Callable[[], str]
     ) -> tuple[list[Batch], list[Delivery]]:
         """The commands for ``deliveries``, and those that need none, for another owns them.
 
         Args:
             deliveries: Each with an outcome.
-            monotonic: ``time.monotonic()``.
             now: ISO 8601 text.
             new_id: Makes a UUID for a dead letter.
         """
@@ -89,26 +88,40 @@ class Planner:
                 forgotten.append(delivery)
             elif isinstance(outcome, Release):
                 released.setdefault(delivery.key, []).append(delivery)
-                if delivery.suspect:
-                    absolved.append(delivery)  # its start was counted, and then it never started
             else:
-                lease = self._lease(delivery, monotonic)
+                lease = _lease(delivery)
                 batches.append(Batch(self._single(delivery, lease, now, new_id), [delivery]))
         for key, done in acks.items():
             for start in range(0, len(done), _MAX_IDS):
                 part = done[start : start + _MAX_IDS]
                 batches.append(Batch(AckEntries(key, [d.entry_id for d in part]), part))
         if absolved:
-            batches.append(Batch(Absolve([self._lease(d, monotonic) for d in absolved]), []))
+            batches.append(Batch(Absolve([_lease(d) for d in absolved]), []))
         idle_ms = round(self._lease_s * 1000)
         for _key, back in released.items():
             for start in range(0, len(back), _MAX_IDS):
                 part = back[start : start + _MAX_IDS]
-                leases = [self._lease(d, monotonic) for d in part]
+                leases = [_lease(d) for d in part]
                 batches.append(Batch(HandBack(leases, idle_ms), part))
         return batches, forgotten
 
-    def let_go(self, deliveries: Sequence[Delivery], *, monotonic: float) -> list[Batch]:
+    def insist(self, batch: Batch, *, monotonic: float) -> bool:
+        """Whether we hold the only copy of what is pending for nobody; then the batch may be sent again.
+
+        The lease ran when Redis answered, so nobody else can have had the entry: it was trimmed, or
+        its group destroyed.
+        """
+        command = batch.command
+        if batch.sent_before or not isinstance(command, (Schedule, Bury, Forward)) or command.lease.fresh:
+            return False
+        (delivery,) = batch.deliveries
+        same_lease = delivery.deliveries == command.lease.deliveries
+        if not same_lease or monotonic - delivery.leased_at >= self._lease_s:
+            return False
+        batch.command = replace(command, lease=replace(command.lease, fresh=True))
+        return True
+
+    def let_go(self, deliveries: Sequence[Delivery]) -> list[Batch]:
         """The commands for entries that ended and cannot be settled: they come back after a lease.
 
         With one delivery fewer and no longer suspects, for they killed no process. They settle
@@ -116,9 +129,9 @@ class Planner:
         """
         leases: dict[bytes, list[Lease]] = {}
         for delivery in deliveries:
-            leases.setdefault(delivery.key, []).append(self._lease(delivery, monotonic))
+            leases.setdefault(delivery.key, []).append(_lease(delivery))
         batches = [Batch(HandBack(each, 0), []) for each in leases.values()]
-        suspects = [self._lease(d, monotonic) for d in deliveries if d.suspect]
+        suspects = [_lease(d) for d in deliveries if d.suspect]
         return [*batches, Batch(Absolve(suspects), [])] if suspects else batches
 
     def _single(self, delivery: Delivery, lease: Lease, now: str, new_id: Callable[[], str]) -> Command:
@@ -162,6 +175,7 @@ class Planner:
             return self._history_with_attempt(delivery, now).attempts
         return history_of(delivery.history).attempts
 
-    def _lease(self, delivery: Delivery, monotonic: float) -> Lease:
-        fresh = monotonic - delivery.leased_at < self._lease_s
-        return Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh)
+
+def _lease(delivery: Delivery) -> Lease:
+    # That a lease has not lapsed yet proves nothing here: we may be frozen before the command is sent.
+    return Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh=delivery.orphan)

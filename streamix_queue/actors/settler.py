@@ -109,7 +109,6 @@ class Settler(BrokerActor):
     def _plan(self) -> None:
         batches, forgotten = self._planner.plan(
             self._unconfirmed.letters,
-            monotonic=time.monotonic(),
             now=datetime.now(timezone.utc).isoformat(),
             new_id=lambda: str(uuid.uuid4()),
         )
@@ -128,6 +127,8 @@ class Settler(BrokerActor):
                 self._hold(batch, answer)
             elif isinstance(answer, list):
                 settled += self._handed_back(batch, answer)
+            elif answer is Verdict.GONE and self._planner.insist(batch, monotonic=time.monotonic()):
+                self._unconfirmed.batches.append(batch)
             elif answer is Verdict.STOLEN or (answer is Verdict.GONE and not batch.sent_before):
                 self._lost(batch)
             else:
@@ -188,7 +189,7 @@ class Settler(BrokerActor):
         # Let go, an entry comes back when its lease has lapsed, and its handler runs again.
         while sum(len(b.deliveries) for _, b in held) * 2 > self._leases.limit:
             _, oldest = held.pop(0)
-            self._unconfirmed.batches += self._planner.let_go(oldest.deliveries, monotonic=time.monotonic())
+            self._unconfirmed.batches += self._planner.let_go(oldest.deliveries)
             self._leases.remove(oldest.deliveries)
 
     def stop(self) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
+from streamix_queue.actors.observing import fan_out
+from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.admin.dead_letters import DeadLetterEntry, DeadLetterFilter, read_entry
 from streamix_queue.admin.replays import Progress, Replayer, ReplayInterrupted, ReplayReport
 from streamix_queue.broker.protocol import Entry
-from streamix_queue.composition import redis_admin_broker
+from streamix_queue.composition import admin_telemetry, redis_admin_broker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
 from streamix_queue.core.errors import BrokerUnavailable, ConfigError, OutOfMemory
 from streamix_queue.core.keys import dead_letter_key
+from streamix_queue.core.replay import ReplayRun
 
 __all__ = ["Admin"]
 
@@ -45,6 +49,8 @@ class Admin:
         self._failed = dead_letter_key(stream).encode()
         self._timeout_s = timeout_ms / 1000
         self._broker = redis_admin_broker(redis_url, self._timeout_s)
+        observers, self._interceptors = admin_telemetry(redis_url, stream)
+        self._notice = fan_out(observers)
 
     def groups(self) -> list[str]:
         """Names of the stream's consumer groups. Raises `BrokerError`."""
@@ -131,7 +137,11 @@ class Admin:
             group=group,
             unhandled=unhandled,
             patience_s=self._timeout_s,
+            interceptors=self._interceptors,
+            notice=self._notice,
         )
+        run = ReplayRun()
+        scopes = None if dry_run else enter_all([each.replaying for each in self._interceptors], run)
         try:
             if isinstance(which, DeadLetterFilter):
                 for entry in self._select(which, limit, newest_first=False):
@@ -144,6 +154,9 @@ class Admin:
                     replayer.replay(found)
         except (BrokerUnavailable, OutOfMemory) as error:
             raise ReplayInterrupted(str(error), report) from None
+        finally:
+            run.count = len(report.replayed)
+            leave_all(scopes, sys.exc_info())
         return report
 
     def close(self) -> None:

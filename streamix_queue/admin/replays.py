@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.admin.dead_letters import DeadLetterEntry
 from streamix_queue.broker.redis_admin import RedisAdminBroker, ReplayAnswer
 from streamix_queue.core.errors import BrokerRefused, BrokerUnavailable, NotReplayable, WrongKeyType
+from streamix_queue.core.facts import DeadLetterReplayed, ReplayInterceptor
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.replay import Replay, replay_of
+from streamix_queue.core.replay import Replay, Resend, replay_of
 
 __all__ = ["Progress", "Refused", "ReplayInterrupted", "ReplayReport", "Replayed", "Replayer"]
 
@@ -84,6 +87,8 @@ class Replayer:
         group: Where letters failed that name no group.
         unhandled: Also replay what nobody in the group is known to handle.
         patience_s: How long to ask again when replies are lost, in seconds.
+        interceptors: Surround each letter.
+        notice: Told of each that was replayed.
     """
 
     def __init__(
@@ -96,6 +101,8 @@ class Replayer:
         group: str | None,
         unhandled: bool,
         patience_s: float,
+        interceptors: Sequence[ReplayInterceptor] = (),
+        notice: Callable[[DeadLetterReplayed], None] = lambda _: None,
     ) -> None:
         self.report = report
         self._broker = broker
@@ -105,12 +112,23 @@ class Replayer:
         self._unhandled = unhandled
         self._patience_s = patience_s
         self._groups: list[str] | None = None
+        # What is only tried is in nobody's trace.
+        self._openers = [] if report.dry_run else [each.resending for each in interceptors]
+        self._notice = notice
 
     def replay(self, entry: DeadLetterEntry) -> None:
         """Replay one letter; what became of it goes to the report."""
+        resend = Resend(entry.fields)
+        scopes = enter_all(self._openers, resend)
+        try:
+            self._replay(entry, resend)
+        finally:
+            leave_all(scopes, sys.exc_info())
+
+    def _replay(self, entry: DeadLetterEntry, resend: Resend) -> None:
         now = datetime.now(timezone.utc).isoformat()
         try:
-            replay = replay_of(entry.fields, group=self._group, now=now)
+            replay = replay_of(entry.fields, group=self._group, now=now, previous=resend.previous)
             self._refuse_unknown(replay.group)
             answer = ReplayAnswer.DONE if self.report.dry_run else self._write(entry.id, replay)
         except (NotReplayable, WrongKeyType, BrokerRefused) as error:
@@ -127,6 +145,9 @@ class Replayer:
         else:
             done = Replayed(entry.id, replay.message.id, replay.message.event, replay.group)
             self.report.replayed.append(done)
+            if not self.report.dry_run:
+                resend.replay, resend.entry_id = replay, self._broker.entry_id
+                self._notice(DeadLetterReplayed(self._stream, replay.group, replay.message.event))
             self._tell(done)
 
     def missing(self, letter_id: str) -> None:

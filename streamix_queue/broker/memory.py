@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from streamix_queue.broker.memory_publisher import MemoryPublisherBroker, ensure_group
 from streamix_queue.broker.memory_store import (
     EntryId,
     Hash,
@@ -20,6 +21,7 @@ from streamix_queue.broker.memory_store import (
     id_bytes,
     parse_id,
 )
+from streamix_queue.broker.memory_upkeep import MemoryUpkeep, paused_in
 from streamix_queue.broker.protocol import (
     HANDLER_TTL_MS,
     Answer,
@@ -41,67 +43,10 @@ from streamix_queue.core.settlement import Command, Lease, Verdict
 
 __all__ = ["MemoryConsumerBroker", "MemoryPublisherBroker", "MemoryServer"]
 
-_RECENT_MS = 60_000  # how far `add_unless_there` looks back
 _PUT_OFF_MS = 60_000  # when a retry is looked at again whose inbox cannot take it
 
 
-def _ensure_group(store: Store, key: bytes, name: bytes, start: str) -> int | None:
-    stream = store.get(key, Stream)
-    if stream is not None and name in stream.groups:
-        return None
-    stream = store.grow(key, Stream)
-    stream.add_group(name, stream.last_id if start == "$" else parse_id(start))
-    return len(stream.entries)
-
-
-def _value(fields: Sequence[bytes], name: bytes) -> bytes:
-    for at in range(0, len(fields), 2):
-        if fields[at] == name:
-            return fields[at + 1]
-    return b""
-
-
-class MemoryPublisherBroker:
-    """Adds entries. Any thread may call any method."""
-
-    def __init__(self, server: MemoryServer) -> None:
-        self._server = server
-
-    def add(self, key: bytes, fields: Sequence[bytes]) -> bytes:
-        with self._server.operation("add") as store:
-            return id_bytes(store.grow(key, Stream).add(fields, self._server.now_ms()))
-
-    def add_many(self, key: bytes, entries: Sequence[Sequence[bytes]]) -> list[bytes | Exception]:
-        answers: list[bytes | Exception] = []
-        with self._server.operation("add_many") as store:
-            for fields in entries:
-                try:
-                    entry_id = store.grow(key, Stream).add(fields, self._server.now_ms())
-                except BrokerError as error:
-                    answers.append(error)
-                else:
-                    answers.append(id_bytes(entry_id))
-        return answers
-
-    def add_unless_there(self, key: bytes, message_id: bytes, fields: Sequence[bytes]) -> bytes:
-        with self._server.operation("add_unless_there") as store:
-            now = self._server.now_ms()
-            stream = store.get(key, Stream) or Stream()
-            beginning = b'{"id":"' + message_id + b'"'  # of every envelope
-            for entry_id in stream.since(now - _RECENT_MS):
-                if _value(stream.entries[entry_id], wire.MESSAGE).startswith(beginning):
-                    return id_bytes(entry_id)
-            return id_bytes(store.grow(key, Stream).add(fields, now))
-
-    def ensure_group(self, key: bytes, group: bytes, start: str) -> int | None:
-        with self._server.operation("ensure_group") as store:
-            return _ensure_group(store, key, group, start)
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-class MemoryConsumerBroker:
+class MemoryConsumerBroker(MemoryUpkeep):
     """One member of one group. Belongs to one thread, but for `interrupt` and `abort`."""
 
     def __init__(self, server: MemoryServer, keys: Keys, consumer: str) -> None:
@@ -131,7 +76,7 @@ class MemoryConsumerBroker:
 
     def ensure_group(self, key: bytes, start: str) -> int | None:
         with self._server.operation("ensure_group") as store:
-            return _ensure_group(store, key, self._group, start)
+            return ensure_group(store, key, self._group, start)
 
     # --- taking entries -----------------------------------------------------------------------
 
@@ -229,8 +174,11 @@ class MemoryConsumerBroker:
                 return 0
             starts = store.grow(self._keys.suspects, Hash)
             name = self._keys.suspect_field(lease.key, lease.entry_id)
-            starts[name] = b"%d" % (int(starts.get(name, 0)) + 1)
-            return int(starts[name])
+            count, counted = map(int, starts.get(name, b"0 0").split())
+            if counted != lease.deliveries:
+                count += 1
+                starts[name] = b"%d %d" % (count, lease.deliveries)
+            return count
 
     # --- settling -------------------------------------------------------------------------------
 
@@ -332,7 +280,8 @@ class MemoryConsumerBroker:
             later = [score for score in delayed.values() if score > now]
             wait = min(later) - now if later else None
             nudge = store.get(self._keys.nudge, Text) or b""
-            return Due(delayed.up_to(now)[:limit], wait, bytes(nudge))
+            paused = frozenset(paused_in(store, self._keys))
+            return Due(delayed.up_to(now)[:limit], wait, bytes(nudge), paused)
 
     def promote(self, members: Sequence[bytes]) -> int:
         with self._server.operation("promote") as store:
@@ -382,7 +331,7 @@ class MemoryConsumerBroker:
                 except (GroupMissing, WrongKeyType):
                     continue
                 if all(pending.owner != self._me for pending in group.pending.values()):
-                    group.consumers.discard(self._me)
+                    group.consumers.pop(self._me, None)
 
     # --- from other threads ---------------------------------------------------------------------
 

@@ -67,6 +67,9 @@ class Hash(dict[bytes, bytes]):
 class Text(bytes):
     """What Redis calls a string."""
 
+    until_ms: int | None = None
+    """When it expires (server ms); whoever reads it looks."""
+
 
 @dataclass
 class Pending:
@@ -84,7 +87,8 @@ class Group:
     def __init__(self, last_delivered: EntryId) -> None:
         self.last_delivered = last_delivered
         self.pending: dict[EntryId, Pending] = {}
-        self.consumers: set[bytes] = set()
+        self.consumers: dict[bytes, int] = {}
+        """Name → when it last read or claimed (server ms)."""
 
 
 class Stream:
@@ -113,13 +117,25 @@ class Stream:
         if self.entries.pop(entry_id, None) is not None:
             del self._ids[bisect_right(self._ids, entry_id) - 1]
 
+    def trim(self, floor: EntryId, limit: int) -> int:
+        """XTRIM MINID, but entry by entry: remove up to ``limit`` entries below ``floor``."""
+        ids = self._ids[: min(limit, bisect_left(self._ids, floor))]
+        for entry_id in ids:
+            del self.entries[entry_id]
+        del self._ids[: len(ids)]
+        return len(ids)
+
+    def after(self, entry_id: EntryId) -> list[EntryId]:
+        """The ids of the entries behind this one."""
+        return self._ids[bisect_right(self._ids, entry_id) :]
+
     def since(self, ms: int) -> list[EntryId]:
         """The ids of the entries added at ``ms`` or later, newest first."""
         return self._ids[bisect_left(self._ids, (ms, 0)) :][::-1]
 
     def deliver(self, group: Group, consumer: bytes, count: int, now_ms: int) -> list[EntryId]:
         """XREADGROUP with ``>``: hand the next entries to ``consumer``."""
-        group.consumers.add(consumer)
+        group.consumers[consumer] = now_ms
         start = bisect_right(self._ids, group.last_delivered)
         ids = self._ids[start : start + count]
         for entry_id in ids:
@@ -134,7 +150,7 @@ class Stream:
 
         The deleted ones leave the pending list however short they were idle.
         """
-        group.consumers.add(consumer)
+        group.consumers[consumer] = now_ms
         order = sorted(group.pending)
         position = bisect_left(order, start)
         end = min(len(order), position + count * _SCAN_PER_COUNT)

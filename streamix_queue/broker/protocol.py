@@ -11,9 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamix_queue.core.retention import Trimming
 from streamix_queue.core.settlement import Command, Lease, Verdict
 
-__all__ = ["HANDLER_TTL_MS", "Answer", "Claimed", "ConsumerBroker", "Due", "Entry", "PublisherBroker", "Standing", "Taken"]
+__all__ = [
+    "HANDLER_TTL_MS",
+    "Answer",
+    "Backlog",
+    "Claimed",
+    "ConsumerBroker",
+    "Due",
+    "Entry",
+    "PublisherBroker",
+    "Standing",
+    "Taken",
+    "Turn",
+    "UpkeepBroker",
+]
 
 HANDLER_TTL_MS = 7 * 86_400_000
 """How long an event counts as handled after the last sign of a member that handles it. Long, so
@@ -58,9 +72,82 @@ class Due:
     """Until the next retry that is not due yet; None if there is none."""
     nudge: bytes
     """Changes when a member of the group has handed entries back."""
+    paused: frozenset[str] = frozenset()
+    """Events that are not to be started."""
 
 
-class ConsumerBroker(Protocol):
+@dataclass(frozen=True)
+class Turn:
+    """Answer to `UpkeepBroker.take_turn`: what is ours to look after, until the next one."""
+
+    stream: bool
+    group: bool
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Answer to `PublisherBroker.backlog`: the group that has most to do yet.
+
+    Attributes:
+        group: Its name; ``""`` if the stream has no group: then all that is on it waits for one.
+        count: Not delivered, pending, waiting for a retry, and in its inboxes. When it is more
+            than was asked for, there may be more still.
+    """
+
+    group: str
+    count: int
+
+
+class UpkeepBroker(Protocol):
+    """What the janitor asks, and the pauses of events. Part of `ConsumerBroker`."""
+
+    def take_turn(self, keep_ms: int | None, ttl_ms: int) -> Turn:
+        """Note how long this group wants everything kept; ask whether to clear up, for ``ttl_ms``.
+
+        One member at a time has the turn of the stream, and one that of its group; whoever has
+        it keeps it by asking again. Only economy rests on it.
+        """
+        ...
+
+    def trim(self, key: bytes, keep_ms: int | None, limit: int, pinned_after_ms: int) -> Trimming:
+        """Remove up to ``limit`` entries (or a node) that no group of ``key`` needs any more.
+
+        What is younger than ``keep_ms`` stays (None: everything), and on the shared stream also
+        what is younger than any group wants. An inbox is cleared to its last acked entry. With
+        ``limit`` 0 it only looks.
+        """
+        ...
+
+    def registered(self, limit: int) -> list[str]:
+        """Events that members of the group handle, those first that were seen last."""
+        ...
+
+    def remove_idle(self, keys: Sequence[bytes], idle_ms: int) -> list[str]:
+        """Remove the names of other consumers that have nothing pending and were silent so long.
+
+        A server that does not count fruitless reads as signs of life (before Redis 7.2) gives
+        them 24 times as long.
+        """
+        ...
+
+    def forget_suspects(self, cursor: int, count: int) -> tuple[int, int]:
+        """Forget suspects that are pending for nobody: (next cursor, how many). 0 begins and ends."""
+        ...
+
+    def pause(self, events: Sequence[str]) -> int:
+        """No member is to start these; how many were not paused before."""
+        ...
+
+    def resume(self, events: Sequence[str]) -> int:
+        """Start them again; how many were paused."""
+        ...
+
+    def paused(self) -> dict[str, int]:
+        """Paused events, and since when (server ms)."""
+        ...
+
+
+class ConsumerBroker(UpkeepBroker, Protocol):
     """One member of one group. Each actor has its own; an instance belongs to one thread.
 
     `interrupt` and `abort` are the exceptions: they are called from other threads.
@@ -105,12 +192,12 @@ class ConsumerBroker(Protocol):
     def suspect(self, lease: Lease) -> int:
         """Count one more start of a suspect; the number of starts, 0 if it is not ours.
 
-        As for commands, what is pending for nobody is ours while the lease is fresh.
+        A delivery counts once, so this may be asked again when a reply was lost. As for commands, what is pending for nobody is ours while the lease is fresh.
         """
         ...
 
     def due(self, limit: int) -> Due:
-        """Retries whose time has come, by the server's clock."""
+        """Retries whose time has come, by the server's clock; and what is paused."""
         ...
 
     def promote(self, members: Sequence[bytes]) -> int:
@@ -145,6 +232,10 @@ class ConsumerBroker(Protocol):
 class PublisherBroker(Protocol):
     """Adds entries. Thread-safe, and safe after ``fork()``."""
 
+    def check(self, key: bytes) -> None:
+        """Raise `ClusterKeyError` if the server is a cluster and ``key`` has no hash tag."""
+        ...
+
     def add(self, key: bytes, fields: Sequence[bytes]) -> bytes:
         """Add one entry; its id."""
         ...
@@ -159,6 +250,10 @@ class PublisherBroker(Protocol):
 
     def ensure_group(self, key: bytes, group: bytes, start: str) -> int | None:
         """Create the stream and group if missing; the stream's length if it was created now."""
+        ...
+
+    def backlog(self, stream: str, enough: int) -> Backlog:
+        """How far the slowest group is behind; counted no further than ``enough`` has to be."""
         ...
 
     def close(self) -> None:

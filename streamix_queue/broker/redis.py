@@ -15,6 +15,7 @@ from streamix_queue.broker.protocol import (
     Entry,
     Taken,
 )
+from streamix_queue.broker.redis_upkeep import RedisUpkeep
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
 from streamix_queue.core.settlement import (
@@ -53,7 +54,7 @@ _OVERFLOW = b"streamix.overflow"
 _SUSPECT_TTL_MS = 7 * 86_400_000
 
 
-class RedisConsumerBroker:
+class RedisConsumerBroker(RedisUpkeep):
     """`ConsumerBroker` on redis-py connections. Owned by one thread, see the protocol.
 
     Args:
@@ -74,18 +75,12 @@ class RedisConsumerBroker:
         self._client_id: int | None = None
         self._client_of = 0
         self._interrupted = False
+        self.unacked = 0
+        """Entries of the last `settle` that were acked and not pending any more."""
 
     def connect(self) -> None:
         self._link.connect()
-        try:
-            info = self._link.call("INFO", "cluster")
-        except BrokerError:
-            return  # no right to ask: a wrong key then fails at its first use, as clearly
-        if b"cluster_enabled:1" in info and hash_tagged(self._keys.stream_name) != self._keys.stream_name:
-            raise ClusterKeyError(
-                f"stream={self._keys.stream_name!r}: on a Redis Cluster a stream needs a hash tag, so "
-                f"that its side keys share one slot: use {hash_tagged(self._keys.stream_name)!r}"
-            )
+        refuse_untagged(self._link, self._keys.stream_name)
 
     def ping(self) -> None:
         self._link.call("PING")
@@ -117,6 +112,11 @@ class RedisConsumerBroker:
             spans.append((start, len(calls)))
         replies = self._link.calls(calls)
         self._run_unknown_scripts(calls, replies)
+        self.unacked = sum(
+            len(command.entry_ids) - replies[start]
+            for command, (start, _) in zip(commands, spans, strict=True)
+            if isinstance(command, AckEntries) and isinstance(replies[start], int)
+        )
         return [
             _answer(command, replies[start:end])
             for command, (start, end) in zip(commands, spans, strict=True)
@@ -203,8 +203,10 @@ class RedisConsumerBroker:
         return starts
 
     def due(self, limit: int) -> Due:
-        members, wait, nudge = self._link.script(_DUE, [self._keys.delayed, self._keys.nudge], limit)
-        return Due(members, None if wait < 0 else wait, nudge)
+        keys = [self._keys.delayed, self._keys.nudge, self._keys.paused]
+        members, wait, nudge, paused = self._link.script(_DUE, keys, limit)
+        names = frozenset(event.decode(errors="replace") for event in paused)
+        return Due(members, None if wait < 0 else wait, nudge, names)
 
     def promote(self, members: Sequence[bytes]) -> int:
         inboxes = [self._keys.inbox(unframe(member)[0].decode()) for member in members]
@@ -226,10 +228,11 @@ class RedisConsumerBroker:
         self._interrupted = True
         read = self._reading
         deadline = time.monotonic() + _INTERRUPT_S
-        other = Link(self._url, _INTERRUPT_S)
+        other = self._link.sibling(_INTERRUPT_S)
         try:
             while read is not None and read is self._reading and time.monotonic() < deadline:
-                client_id = self._client_id
+                # (Another node of a cluster knows another client by that number.)
+                client_id = self._client_id if self._client_of == self._link.opened else None
                 if client_id is not None and other.call("CLIENT", "UNBLOCK", client_id):
                     break
                 time.sleep(0.002)
@@ -256,6 +259,19 @@ class RedisConsumerBroker:
                 raise
             # Not allowed: an interrupt then waits for the block to end.
         self._client_of = self._link.opened
+
+
+def refuse_untagged(link: Link, stream: str) -> None:
+    """Raise `ClusterKeyError` for a stream without a hash tag on a Redis Cluster."""
+    try:
+        info = link.call("INFO", "cluster")
+    except BrokerError:
+        return  # no right to ask: a wrong key then fails at its first use, if less clearly
+    if b"cluster_enabled:1" in info and hash_tagged(stream) != stream:
+        raise ClusterKeyError(
+            f"stream={stream!r}: on a Redis Cluster a stream needs a hash tag, so that its side keys "
+            f"share one slot: use {hash_tagged(stream)!r}"
+        )
 
 
 def ensure_group(link: Link, key: bytes, group: bytes, start: str) -> int | None:

@@ -35,6 +35,8 @@ class RedisAdminBroker:
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
         self._link = Link(url, timeout_s)
+        self.entry_id: bytes | None = None
+        """Id of the entry that the last replay added; None if it added none."""
 
     def length(self, key: bytes) -> int:
         """Entries of a stream."""
@@ -74,8 +76,11 @@ class RedisAdminBroker:
         With ``always`` also when no member of the group is known to handle the event.
         """
         arguments: list[Argument] = [letter_id, HANDLER_TTL_MS, event, int(always), *fields]
-        code: int = self._link.script(_REPLAY, [keys.failed, keys.inbox(event), keys.handlers], *arguments)
-        return ReplayAnswer(code)
+        reply: int | bytes = self._link.script(
+            _REPLAY, [keys.failed, keys.inbox(event), keys.handlers], *arguments
+        )
+        self.entry_id = reply if isinstance(reply, bytes) else None
+        return ReplayAnswer.DONE if isinstance(reply, bytes) else ReplayAnswer(reply)
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from hiredis import pack_command
 
 from streamix_queue.broker.link import Link, load_script
-from streamix_queue.broker.redis import ensure_group
-
+from streamix_queue.broker.protocol import Backlog
+from streamix_queue.broker.redis import ensure_group, refuse_untagged
+from streamix_queue.broker.redis_backlog import slowest_group
 
 __all__ = ["RedisPublisherBroker"]
 
@@ -60,8 +61,14 @@ class RedisPublisherBroker:
         entry_id: bytes = self._use(call)
         return entry_id
 
+    def check(self, key: bytes) -> None:
+        self._use(lambda link: refuse_untagged(link, key.decode()))
+
     def ensure_group(self, key: bytes, group: bytes, start: str) -> int | None:
         return self._use(lambda link: ensure_group(link, key, group, start))
+
+    def backlog(self, stream: str, enough: int) -> Backlog:
+        return self._use(lambda link: slowest_group(link, stream, enough))
 
     def close(self) -> None:
         idle, self._idle = self._idle, deque()

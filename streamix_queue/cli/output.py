@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import RenderableType
 
 __all__ = [
     "Column",
     "PipeClosed",
     "at_terminal",
-    "console",
     "document",
     "note",
     "printable",
@@ -90,11 +89,7 @@ def say(text: str, style: str = "") -> None:
     """Print a line for people, with a style if there is a terminal that knows colours."""
     from rich.text import Text  # noqa: PLC0415
 
-    try:
-        console().print(Text(printable(text), style=style), soft_wrap=True)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise PipeClosed from None
+    write(_rendered(Text(printable(text), style=style), wrap=False))
 
 
 def note(text: str) -> None:
@@ -118,12 +113,18 @@ def at_terminal(stream: TextIO) -> bool:
         return False
 
 
-def console() -> Console:
-    """Rich's view of stdout; obeys NO_COLOR, FORCE_COLOR and TERM=dumb."""
+def _rendered(what: RenderableType, *, wrap: bool) -> str:
+    """What rich makes of it for stdout; obeys NO_COLOR, FORCE_COLOR and TERM=dumb.
+
+    Printing it is left to `write`: rich has an exit of its own when a pipe is closed.
+    """
     from rich.console import Console  # noqa: PLC0415
 
     width = None if at_terminal(sys.stdout) else _WIDE
-    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(what, soft_wrap=not wrap)
+    return captured.get().removesuffix("\n")
 
 
 # --- records ------------------------------------------------------------------------------------
@@ -170,11 +171,7 @@ def _draw(columns: Sequence[Column], records: Sequence[Record]) -> None:
         )
     for each in records:
         drawn.add_row(*(Text(_cell(each, column)) for column in columns))
-    try:
-        console().print(drawn)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise PipeClosed from None
+    write(_rendered(drawn, wrap=True))
 
 
 def _cell(each: Record, column: Column) -> str:

@@ -166,7 +166,7 @@ class _Process(Actor):
         raise ChildProcessError(ended)
 
     def on_transient(self, error: BaseException, attempt: int) -> float:
-        return exponential(attempt, 0.5, 5.0)
+        return exponential(attempt, 0.2, 5.0)
 
     def wake(self) -> None:
         """From the supervisor's thread: ask the process to stop."""

@@ -90,9 +90,19 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _end_with(parent: int) -> bool:
-    """Ask the kernel for a SIGTERM when the parent dies; False if it is dead already."""
+    """See to it that this process stops cleanly when its parent dies; False if that is dead already.
+
+    Only Linux can tell. It may tell several times, once for each thread of the parent that ends,
+    and a second SIGTERM would mean: now. So it shall say something else, of which the first counts.
+    """
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        signal.signal(signal.SIGHUP, _parent_is_gone)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGHUP))
     return os.getppid() == parent
+
+
+def _parent_is_gone(*_: object) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGTERM)

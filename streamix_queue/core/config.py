@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from streamix_queue.core.backoff import Backoff
+from streamix_queue.core.backpressure import ON_FULL
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.outcome import Policy
+from streamix_queue.core.retention import DEFAULT_KEEP_MS
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -97,7 +99,7 @@ class ConsumerConfig:
         ConfigError: an option is out of range; names it, the value and the range.
     """
 
-    redis_url: str
+    redis_url: str = field(repr=False)  # it may hold a password
     stream: str
     group: str
     consumer: str | None
@@ -113,6 +115,7 @@ class ConsumerConfig:
     start_from: str | datetime
     drain_timeout_ms: int
     max_deliveries: int
+    keep_ms: int | None = DEFAULT_KEEP_MS
 
     def __post_init__(self) -> None:
         text("redis_url", self.redis_url)
@@ -132,6 +135,8 @@ class ConsumerConfig:
         number("claim_idle_ms", self.claim_idle_ms, 100, 7 * _DAY_MS, unit="ms")
         number("drain_timeout_ms", self.drain_timeout_ms, 0, _DAY_MS, unit="ms")
         number("max_deliveries", self.max_deliveries, 1, 1000)
+        if self.keep_ms is not None:
+            number("keep_ms", self.keep_ms, 0, 3660 * _DAY_MS, unit="ms, or None to keep everything")
         event_policy(self.retry_limit, self.backoff_base_ms, self.backoff_max_ms, self.backoff_jitter)
         start_id(self.start_from)
 
@@ -145,10 +150,13 @@ class ConsumerConfig:
 class PublisherConfig:
     """The options of a `Publisher`; its docstring explains them. Raises `ConfigError`."""
 
-    redis_url: str
+    redis_url: str = field(repr=False)  # it may hold a password
     stream: str
     max_message_bytes: int
     timeout_ms: int
+    max_backlog: int | None = None
+    on_full: str = "block"
+    full_timeout_ms: int = 5000
 
     def __post_init__(self) -> None:
         text("redis_url", self.redis_url)
@@ -156,3 +164,8 @@ class PublisherConfig:
         # The upper bound is Redis' own default for one string (proto-max-bulk-len, 512 MiB).
         number("max_message_bytes", self.max_message_bytes, 256, 512 * 1024 * 1024, unit="bytes")
         number("timeout_ms", self.timeout_ms, 1, 600_000, unit="ms")
+        if self.max_backlog is not None:
+            number("max_backlog", self.max_backlog, 1, 1_000_000_000, unit="messages")
+        if self.on_full not in ON_FULL:
+            raise ConfigError(f"on_full={self.on_full!r}: expected one of {', '.join(map(repr, ON_FULL))}")
+        number("full_timeout_ms", self.full_timeout_ms, 0, _DAY_MS, unit="ms")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 __all__ = [
+    "BacklogFull",
     "BrokerError",
     "BrokerRefused",
     "BrokerUnavailable",
@@ -34,7 +35,7 @@ class StreamixError(Exception):
 # --- what a handler may raise ---------------------------------------------------------------
 
 
-class Retry(Exception):  # noqa: N818 - a verb on purpose: `raise Retry(after=30)`
+class Retry(Exception):  # a verb on purpose: `raise Retry(after=30)`
     """Raised by a handler: try this message again, without a traceback in the log.
 
     The attempt counts against ``retry_limit`` like any failure, so a message can never go
@@ -59,7 +60,7 @@ class Retry(Exception):  # noqa: N818 - a verb on purpose: `raise Retry(after=30
         return type(self), (self.after, str(self))
 
 
-class Reject(Exception):  # noqa: N818 - a verb on purpose: `raise Reject("no such user")`
+class Reject(Exception):  # a verb on purpose: `raise Reject("no such user")`
     """Raised by a handler: retrying cannot help, dead-letter the message at once.
 
     Args:
@@ -105,7 +106,13 @@ class NotReplayable(StreamixError):
 
 
 class BrokerError(StreamixError):
-    """Redis refused or could not be reached; the text never holds a secret."""
+    """Redis refused or could not be reached; the text never holds a secret.
+
+    Attributes:
+        written: After ``publish_many()``: the indexes of the events that surely are on the stream.
+    """
+
+    written: tuple[int, ...] = ()
 
 
 class BrokerUnavailable(BrokerError):
@@ -154,15 +161,35 @@ class PublishUnknown(BrokerUnavailable):
         super().__init__(text)
         self.message_id = message_id
 
-    def __reduce__(self) -> tuple[type[PublishUnknown], tuple[str, str]]:
-        return type(self), (str(self), self.message_id)
+    def __reduce__(self) -> tuple[type[PublishUnknown], tuple[str, str], dict[str, object]]:
+        return type(self), (str(self), self.message_id), {"written": self.written}
+
+
+class BacklogFull(StreamixError):
+    """The slowest group is ``max_backlog`` messages behind. The message was not written.
+
+    Attributes:
+        group: That group; ``""`` if the stream has none.
+        backlog: How many messages it has to handle yet, or at least.
+        written: After ``publish_many()``: the indexes of the events that are on the stream.
+    """
+
+    written: tuple[int, ...] = ()
+
+    def __init__(self, text: str, group: str, backlog: int) -> None:
+        super().__init__(text)
+        self.group = group
+        self.backlog = backlog
+
+    def __reduce__(self) -> tuple[type[BacklogFull], tuple[str, str, int], dict[str, object]]:
+        return type(self), (str(self), self.group, self.backlog), {"written": self.written}
 
 
 # --- how a consumer ends -------------------------------------------------------------------------
 
 
 class DrainTimeout(StreamixError):
-    """Handlers were still running when ``drain_timeout_ms`` was over.
+    """Handlers were still running when ``drain_timeout_ms`` was over, or Redis could not be told.
 
     Their messages stay leased until the lease lapses; another member then runs them again.
     """

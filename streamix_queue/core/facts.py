@@ -16,6 +16,7 @@ from streamix_queue.core.publication import Publication
 
 if TYPE_CHECKING:
     from streamix_queue.core.registration import Registration
+    from streamix_queue.core.replay import ReplayRun, Resend
 
 __all__ = [
     "ActorCrashed",
@@ -25,6 +26,7 @@ __all__ = [
     "BrokerUp",
     "Called",
     "ConsumerStarted",
+    "DeadLetterReplayed",
     "Drained",
     "Draining",
     "Fact",
@@ -39,6 +41,7 @@ __all__ = [
     "Published",
     "Reclaimed",
     "Renewed",
+    "ReplayInterceptor",
     "Settled",
     "SettleFailed",
     "SuspectStarted",
@@ -212,6 +215,15 @@ class Called(Fact):
 
 
 @dataclass(frozen=True)
+class DeadLetterReplayed(Fact):
+    """An operator sent a dead letter back to its group."""
+
+    stream: str
+    group: str
+    event: str
+
+
+@dataclass(frozen=True)
 class BrokerDown(Fact):
     """Redis cannot be reached; stated once, whatever the number of attempts."""
 
@@ -295,6 +307,18 @@ class Interceptor(Protocol):
         ``delivery.outcome`` is set before it exits; it exits without an exception, for the
         handler's is in ``delivery.failure``.
         """
+        ...
+
+
+class ReplayInterceptor(Protocol):
+    """Surrounds an operator's replays, as `Interceptor` does with messages."""
+
+    def replaying(self, run: ReplayRun) -> AbstractContextManager[None] | None:
+        """Around a whole replay."""
+        ...
+
+    def resending(self, resend: Resend) -> AbstractContextManager[None] | None:
+        """Around each letter. May set what the next attempt links to."""
         ...
 
 

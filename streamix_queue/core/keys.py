@@ -31,6 +31,10 @@ class Keys:
         handlers: Sorted set: event → last time (server ms) that a member said it handles it.
         suspects: Hash: entry → how often it was started alone after a crash.
         nudge: String that changes when a member hands entries back, so that others look at once.
+        paused: Hash: event → since when (server ms) it is not to be started.
+        keeps: Hash of the stream: group → how long it wants everything to be kept (ms).
+        janitor: Lock of the stream: which member of any group trims it.
+        upkeep: Lock of the group: which of its members clears up after it.
     """
 
     stream_name: str
@@ -42,6 +46,10 @@ class Keys:
     handlers: bytes = field(init=False)
     suspects: bytes = field(init=False)
     nudge: bytes = field(init=False)
+    paused: bytes = field(init=False)
+    keeps: bytes = field(init=False)
+    janitor: bytes = field(init=False)
+    upkeep: bytes = field(init=False)
     _inbox_prefix: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +63,10 @@ class Keys:
             ("handlers", own + b":handlers"),
             ("suspects", own + b":suspects"),
             ("nudge", own + b":nudge"),
+            ("paused", own + b":paused"),
+            ("keeps", stream + b":keeps"),
+            ("janitor", stream + b":janitor"),
+            ("upkeep", own + b":upkeep"),
             ("_inbox_prefix", own + b":inbox:"),
         ):
             object.__setattr__(self, name, value)
@@ -72,3 +84,8 @@ class Keys:
         if key == self.stream:
             return entry_id
         return key[len(self._inbox_prefix) :] + b"/" + entry_id
+
+    def suspect(self, suspect_field: bytes) -> tuple[bytes, bytes]:
+        """The key and the id of the entry in a `suspect_field`."""
+        event, of_inbox, entry_id = suspect_field.rpartition(b"/")
+        return (self._inbox_prefix + event if of_inbox else self.stream), entry_id

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-__all__ = ["StreamMessage", "Timestamps"]
+__all__ = ["ShedMessage", "StreamMessage", "Timestamps"]
 
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -35,6 +35,11 @@ class StreamMessage(msgspec.Struct):
     retries: Annotated[int, msgspec.Meta(ge=0)]
     timestamps: Timestamps
 
+    @property
+    def published(self) -> bool:
+        """False only for a `ShedMessage`."""
+        return True
+
     def to_dict(self) -> dict[str, Any]:
         """The message as plain JSON types, keys in the order of the wire."""
         return {
@@ -47,3 +52,15 @@ class StreamMessage(msgspec.Struct):
                 "updated_at": self.timestamps.updated_at,
             },
         }
+
+
+class ShedMessage(StreamMessage):
+    """What ``publish()`` returns for a message that it did not write, by choice.
+
+    With ``on_full="shed"``, when the slowest group is too far behind. Nobody will see its id.
+    """
+
+    @property
+    def published(self) -> bool:
+        """False."""
+        return False

@@ -91,19 +91,23 @@ def _check_value(item: object, kind: type, path: str, depth: int) -> bool:
     if isinstance(item, dict):
         return _check_object(item, path, depth + 1)
     if isinstance(item, (list, tuple)):
-        if depth >= MAX_DEPTH:
-            raise InvalidMessage(f"{_short(path)}: nested deeper than {MAX_DEPTH} levels, or a cycle")
-        fast = True
-        for index, element in enumerate(item):
-            of = type(element)
-            if of not in _PLAIN and not _check_value(element, of, f"{path}[{index}]", depth + 1):
-                fast = False
-        return fast and kind in {list, tuple}
+        return _check_array(item, path, depth + 1)
     if isinstance(item, int) and not -_MAX_INT < item < _MAX_INT:
         raise InvalidMessage(f"{_short(path)}: an integer of more than {_MAX_DIGITS} digits")
     if isinstance(item, (str, int)):
         return False  # a big one, an enum member or another subclass: json.dumps has its own rules
     raise InvalidMessageType(f"{_short(path)}: {kind.__name__} is not a JSON type")
+
+
+def _check_array(value: list[Any] | tuple[Any, ...], path: str, depth: int) -> bool:
+    if depth > MAX_DEPTH:
+        raise InvalidMessage(f"{_short(path)}: nested deeper than {MAX_DEPTH} levels, or a cycle")
+    fast = type(value) in {list, tuple}
+    for index, item in enumerate(value):
+        kind = type(item)
+        if kind not in _PLAIN and not _check_value(item, kind, f"{path}[{index}]", depth):
+            fast = False
+    return fast
 
 
 def _short(path: str) -> str:

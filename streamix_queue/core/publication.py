@@ -19,9 +19,10 @@ class Publication:
         batch: True for ``publish_many()``, also of one message.
         carriers: For each message the fields to write beside it; empty until somebody fills them.
         entry_ids: Ids of the entries, in order; filled as Redis confirms them.
+        shed: How many of the messages, from the end, are not written by choice (``on_full="shed"``).
     """
 
-    __slots__ = ("batch", "carriers", "entry_ids", "messages", "sizes", "stream")
+    __slots__ = ("batch", "carriers", "entry_ids", "messages", "shed", "sizes", "stream")
 
     def __init__(
         self, stream: str, messages: Sequence[StreamMessage], sizes: Sequence[int], *, batch: bool
@@ -32,3 +33,4 @@ class Publication:
         self.batch = batch
         self.carriers: list[dict[str, str]] = [{} for _ in messages]
         self.entry_ids: list[bytes] = []
+        self.shed = 0

@@ -22,7 +22,7 @@ from streamix_queue.core.wire import (
     with_history,
 )
 
-__all__ = ["Replay", "replay_of"]
+__all__ = ["Replay", "ReplayRun", "Resend", "replay_of"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,39 @@ class Replay:
     fields: list[bytes]
 
 
-def replay_of(fields: Fields, *, group: str | None, now: str) -> Replay:
+class Resend:
+    """The replay of one letter on its way, as an interceptor sees it. Owned by the calling thread.
+
+    Attributes:
+        fields: The letter's entry.
+        previous: ``traceparent`` that the next attempt is to link to; for an interceptor to set.
+        replay: What is written, None if it was refused before.
+        entry_id: Id of the new entry, None if there is none.
+    """
+
+    __slots__ = ("entry_id", "fields", "previous", "replay")
+
+    def __init__(self, fields: Fields) -> None:
+        self.fields = fields
+        self.previous = ""
+        self.replay: Replay | None = None
+        self.entry_id: bytes | None = None
+
+
+class ReplayRun:
+    """One call of `Admin.replay`, as an interceptor sees it.
+
+    Attributes:
+        count: Letters that were sent back so far.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+def replay_of(fields: Fields, *, group: str | None, now: str, previous: str = "") -> Replay:
     """The replay of the dead letter with these ``fields``.
 
     Args:
@@ -48,6 +80,7 @@ def replay_of(fields: Fields, *, group: str | None, now: str) -> Replay:
         group: Where it failed, for letters that name no group. Another one than the letter's
             own is refused: a replay is nobody else's business.
         now: ISO 8601 text.
+        previous: ``traceparent`` that the next attempt is to link to.
 
     Raises:
         NotReplayable: the text says why.
@@ -67,7 +100,7 @@ def replay_of(fields: Fields, *, group: str | None, now: str) -> Replay:
     target = data.group or group
     if not target:
         raise NotReplayable("it names no group, as 0.1.0 wrote it: say with group= where it failed")
-    history = History(data.source_stream_id, "replay", data.attempts, data.replays + 1)
+    history = History(data.source_stream_id, "replay", data.attempts, data.replays + 1, previous)
     return Replay(target, message, with_history(raw, _extras(fields), history))
 
 

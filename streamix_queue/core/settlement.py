@@ -39,10 +39,10 @@ class Lease:
         key: The stream.
         entry_id: The entry.
         deliveries: The delivery count; with the consumer's name it is the fencing token.
-        fresh: We have seen it as ours within the lease, so nobody else can have had it. If it
-            is not pending now, then it was trimmed or its group was destroyed, and we hold the
-            only copy: the command is carried out all the same. False when a command is sent
-            again after a lost reply, for then "not pending" means that it was done.
+        fresh: It was pending for nobody while our lease ran, so nobody else can have had it: it was
+            trimmed or its group destroyed, and we hold the only copy. If it is pending for nobody
+            still, the command is carried out all the same. To be claimed after the fact only: who
+            reasons "my lease runs, so I may" can be frozen between the reasoning and the command.
     """
 
     key: bytes

@@ -5,10 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["FIRST_PREFETCH", "ReadPlan", "plan_read", "prefetch_for", "resume_at", "share_of_turn"]
+__all__ = [
+    "EXPRESS_CREDITS",
+    "FIRST_PREFETCH",
+    "ReadPlan",
+    "enough_queued",
+    "plan_read",
+    "prefetch_for",
+    "resume_at",
+    "share_of_turn",
+]
 
 FIRST_PREFETCH = 10
 """0.1.0's batch size: what is held before anything is known about the handlers."""
+
+EXPRESS_CREDITS = 64
+"""What may be held beyond the rest while idle workers wait for what stands behind a slow event on
+the stream: it goes to that event's inbox as it comes, and its credits are free again at once."""
 
 _WORK_AHEAD_S = 1.0
 _MAX_PREFETCH = 4096
@@ -34,6 +47,13 @@ def prefetch_for(pace_s: float | None, concurrency: int, mean_bytes: float) -> i
     by_time = concurrency * _WORK_AHEAD_S / max(pace_s, 1e-9)
     by_size = _MAX_HELD_BYTES / max(mean_bytes, 1.0)
     return max(concurrency, int(min(by_time, by_size, _MAX_PREFETCH)))
+
+
+def enough_queued(limit: int, pace_s: float | None) -> int:
+    """How many of one event may wait for its ``limit`` busy workers: about a second of work."""
+    if pace_s is None:
+        return FIRST_PREFETCH
+    return max(1, int(min(limit * _WORK_AHEAD_S / max(pace_s, 1e-9), _MAX_PREFETCH)))
 
 
 def resume_at(prefetch: int, concurrency: int) -> int:

@@ -1,45 +1,82 @@
-"""Facts as log lines: one per settled message, one per change of state. Never per attempt.
+"""Facts as log lines: one for each settled message, one for each change of state. Never for a try.
 
-The library configures no logging. Unconfigured, structlog's lines go through the standard
-logger ``streamix_queue``: nothing on stdout, warnings and errors on stderr.
+The library configures no logging. Unconfigured, structlog's lines go through the standard logger
+``streamix_queue`` instead: nothing on stdout, warnings and errors on stderr. While a handler runs,
+the ids of its message are bound, so that the lines it writes itself have them.
 """
 
 from __future__ import annotations
 
+import contextvars
 import logging
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
 import structlog
 
 from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.outcome import DeadLetter, HandOver, RetryLater
+from streamix_queue.core.outcome import ACK, DeadLetter, HandOver, RetryLater
+from streamix_queue.core.publication import Publication
+from streamix_telemetry.spans import Kept, ids_of
 
-__all__ = ["LogObserver"]
+__all__ = ["LogContext", "LogObserver", "Sink", "printable"]
 
-_logger = logging.getLogger("streamix_queue")
+_LOGGER: Final = "streamix_queue"
+_MAX_TEXT = 200
+_METHODS: Final = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warning",
+    logging.ERROR: "error",
+}
+
+_standard = logging.getLogger(_LOGGER)
 
 
-def _render(logger: Any, method: str, event: dict[str, Any]) -> str:
-    """``name key=value …``; values are quoted as Python would, so hostile text stays on its line."""
-    name = event.pop("event")
-    return " ".join([str(name), *(f"{key}={value!r}" for key, value in event.items())])
+def printable(text: str, limit: int = _MAX_TEXT) -> str:
+    """``text`` bounded and on one line: what others wrote must not steer a terminal or fake a line."""
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _line(level: int, name: str, **values: Any) -> None:
-    if not _logger.isEnabledFor(level):
-        return
-    if structlog.is_configured():
-        structlog.get_logger("streamix_queue").log(level, name, **values)
-    else:
-        _logger.log(level, "%s", _render(None, "", {"event": name, **values}))
+class Sink:
+    """Where lines go: to structlog if somebody configured it, else to the standard logger."""
+
+    def __init__(self) -> None:
+        self._structured = structlog.get_logger(_LOGGER)
+
+    def enabled(self, level: int) -> bool:
+        """False if a line of this level would be thrown away."""
+        if not structlog.is_configured():
+            return _standard.isEnabledFor(level)
+        logger = self._structured.bind()
+        check = getattr(logger, "is_enabled_for", None) or getattr(logger, "isEnabledFor", None)
+        if check is not None:
+            return bool(check(level))
+        return getattr(getattr(logger, _METHODS[level]), "__name__", "") != "_nop"
+
+    def write(self, level: int, name: str, values: dict[str, Any]) -> None:
+        """Write one line."""
+        if structlog.is_configured():
+            getattr(self._structured, _METHODS[level])(name, logger=_LOGGER, **values)
+        elif _standard.isEnabledFor(level):
+            # Quoted as Python would: hostile text stays on its line.
+            _standard.log(
+                level, "%s", " ".join([name, *(f"{key}={value!r}" for key, value in values.items())])
+            )
 
 
 class LogObserver:
-    """Writes log lines. Thread-safe."""
+    """Writes the log lines of one consumer. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: str, group: str) -> None:
+        self._whose = {"stream": stream, "group": group}
+        self._sink = Sink()
         self._lines: dict[type[facts.Fact], Callable[[Any], None]] = {
             facts.Settled: self._settled,
             facts.ConsumerStarted: self._started,
@@ -48,10 +85,12 @@ class LogObserver:
             facts.BrokerUp: self._broker_up,
             facts.LeaseLost: self._lease_lost,
             facts.Trimmed: self._trimmed,
+            facts.Unreadable: self._unreadable,
             facts.SuspectStarted: self._suspect_started,
             facts.SettleFailed: self._settle_failed,
             facts.ActorCrashed: self._actor_crashed,
             facts.ActorStalled: self._actor_stalled,
+            facts.ActorRestarted: self._actor_restarted,
             facts.Draining: self._draining,
             facts.Drained: self._drained,
             facts.Reclaimed: self._reclaimed,
@@ -63,105 +102,170 @@ class LogObserver:
         if write is not None:
             write(fact)
 
+    # --- messages -------------------------------------------------------------------------------
+
     def _settled(self, fact: facts.Settled) -> None:
-        quiet = not _logger.isEnabledFor(logging.DEBUG)
+        debug = self._sink.enabled(logging.DEBUG)
         for delivery in fact.deliveries:
             outcome = delivery.outcome
+            if outcome is ACK and not debug:
+                continue
             if isinstance(outcome, DeadLetter):
-                _line(logging.ERROR, "message.dead_lettered", **_about(delivery), reason=outcome.reason)
+                about = self._about(delivery, reason=outcome.reason)
+                self._sink.write(logging.ERROR, "message.dead_lettered", about)
             elif isinstance(outcome, RetryLater):
-                _line(
-                    logging.WARNING,
-                    "message.retry_scheduled",
-                    **_about(delivery),
-                    delay_ms=outcome.delay_ms,
-                )
-            elif isinstance(outcome, HandOver) and delivery.source == "dropped":
-                self._unhandled(delivery)
-            elif not quiet:
-                name = "message.processed" if outcome is not None and outcome.name == "ack" else "message.moved"
-                _line(logging.DEBUG, name, **_about(delivery))
+                about = self._about(delivery, delay_ms=outcome.delay_ms)
+                self._sink.write(logging.WARNING, "message.retry_scheduled", about)
+            elif debug:
+                self._sink.write(logging.DEBUG, _quiet_name(delivery), self._about(delivery))
 
-    def _unhandled(self, delivery: Delivery) -> None:
-        _line(logging.DEBUG, "message.unhandled", **_about(delivery))
+    def _lease_lost(self, fact: facts.LeaseLost) -> None:
+        self._sink.write(logging.WARNING, "lease.lost", self._about(fact.delivery))
+
+    def _trimmed(self, fact: facts.Trimmed) -> None:
+        self._line(logging.ERROR, "message.trimmed", key=fact.key, entry_id=fact.entry_id, held=fact.held)
+
+    def _unreadable(self, fact: facts.Unreadable) -> None:
+        self._line(logging.ERROR, "retry.unreadable")
+
+    def _suspect_started(self, fact: facts.SuspectStarted) -> None:
+        entry_id = fact.delivery.entry_id.decode()
+        self._line(logging.WARNING, "message.suspect_started", entry_id=entry_id, starts=fact.starts)
+
+    def _settle_failed(self, fact: facts.SettleFailed) -> None:
+        about = self._about(fact.delivery, refused_with=fact.error_type, refusal=printable(fact.error))
+        self._sink.write(logging.ERROR, "message.settle_failed", about)
+
+    # --- the consumer ---------------------------------------------------------------------------
 
     def _started(self, fact: facts.ConsumerStarted) -> None:
-        _line(
-            logging.INFO,
-            "consumer.started",
-            stream=fact.stream,
-            group=fact.group,
-            consumer=fact.consumer,
-            concurrency=fact.concurrency,
-            events=[registration.event for registration in fact.registrations],
-        )
+        self._whose["consumer"] = fact.consumer
+        events = [registration.event for registration in fact.registrations]
+        self._line(logging.INFO, "consumer.started", concurrency=fact.concurrency, events=events)
 
     def _group_created(self, fact: facts.GroupCreated) -> None:
         level = logging.ERROR if fact.again else logging.INFO
         name = "group.created_again" if fact.again else "group.created"
-        _line(
-            level, name, stream=fact.stream, group=fact.group, start=fact.start, existing_entries=fact.existing
-        )
+        self._line(level, name, start=fact.start, existing_entries=fact.existing)
 
-    def _broker_down(self, fact: facts.BrokerDown) -> None:
-        _line(logging.ERROR, "redis.disconnected", error_type=fact.error_type, error=fact.error)
-
-    def _broker_up(self, fact: facts.BrokerUp) -> None:
-        _line(logging.WARNING, "redis.reconnected", after_s=round(fact.seconds, 3))
-
-    def _lease_lost(self, fact: facts.LeaseLost) -> None:
-        _line(logging.WARNING, "lease.lost", **_about(fact.delivery))
-
-    def _trimmed(self, fact: facts.Trimmed) -> None:
-        _line(logging.ERROR, "message.trimmed", stream=fact.key, entry_id=fact.entry_id, held=fact.held)
-
-    def _suspect_started(self, fact: facts.SuspectStarted) -> None:
-        entry_id = fact.delivery.entry_id.decode()
-        _line(logging.WARNING, "message.suspect_started", entry_id=entry_id, starts=fact.starts)
-
-    def _settle_failed(self, fact: facts.SettleFailed) -> None:
-        _line(
-            logging.ERROR,
-            "message.settle_failed",
-            **_about(fact.delivery),
-            refused_with=fact.error_type,
-            refusal=fact.error,
-        )
-
-    def _actor_crashed(self, fact: facts.ActorCrashed) -> None:
-        _line(
-            logging.ERROR,
-            "actor.crashed",
-            actor=fact.actor,
-            error_type=fact.error_type,
-            traceback=fact.traceback,
-        )
-
-    def _actor_stalled(self, fact: facts.ActorStalled) -> None:
-        _line(logging.ERROR, "actor.stalled", actor=fact.actor, after_s=round(fact.seconds, 1))
+    def _reclaimed(self, fact: facts.Reclaimed) -> None:
+        self._line(logging.WARNING, "messages.reclaimed", count=fact.count)
 
     def _draining(self, fact: facts.Draining) -> None:
-        _line(logging.INFO, "consumer.draining", running=fact.running, timeout_s=fact.timeout_s)
+        self._line(logging.INFO, "consumer.draining", running=fact.running, timeout_s=fact.timeout_s)
 
     def _drained(self, fact: facts.Drained) -> None:
         level = logging.ERROR if fact.abandoned else logging.INFO
-        _line(level, "consumer.stopped", abandoned=fact.abandoned, after_s=round(fact.seconds, 3))
+        self._line(level, "consumer.stopped", abandoned=fact.abandoned, after_s=round(fact.seconds, 3))
 
-    def _reclaimed(self, fact: facts.Reclaimed) -> None:
-        _line(logging.WARNING, "messages.reclaimed", count=fact.count)
+    def _broker_down(self, fact: facts.BrokerDown) -> None:
+        self._line(
+            logging.ERROR, "redis.disconnected", error_type=fact.error_type, error=printable(fact.error, 500)
+        )
+
+    def _broker_up(self, fact: facts.BrokerUp) -> None:
+        self._line(logging.WARNING, "redis.reconnected", after_s=round(fact.seconds, 3))
+
+    def _actor_crashed(self, fact: facts.ActorCrashed) -> None:
+        trace = "\n".join(printable(line) for line in fact.traceback.splitlines())
+        self._line(
+            logging.ERROR, "actor.crashed", actor=fact.actor, error_type=fact.error_type, traceback=trace
+        )
+
+    def _actor_stalled(self, fact: facts.ActorStalled) -> None:
+        self._line(logging.ERROR, "actor.stalled", actor=fact.actor, after_s=round(fact.seconds, 1))
+
+    def _actor_restarted(self, fact: facts.ActorRestarted) -> None:
+        self._line(logging.WARNING, "actor.restarted", actor=fact.actor, attempt=fact.attempt)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _line(self, level: int, name: str, **values: Any) -> None:
+        self._sink.write(level, name, {**self._whose, **values})
+
+    def _about(self, delivery: Delivery, **more: Any) -> dict[str, Any]:
+        message, failure, ids = delivery.message, delivery.failure, ids_of(delivery)
+        about: dict[str, Any] = {
+            **self._whose,
+            "event_name": printable(delivery.event),
+            "message_id": printable(message.id) if message else "",
+            "entry_id": delivery.entry_id.decode(errors="replace"),
+            "attempt": delivery.attempt,
+            "outcome": delivery.outcome.name if delivery.outcome is not None else "",
+        }
+        if delivery.finished_at:
+            about["duration_ms"] = round((delivery.finished_at - delivery.started_at) * 1000, 3)
+            about["mailbox_ms"] = round((delivery.started_at - delivery.read_at) * 1000, 3)
+        if failure is not None:
+            about["error_type"] = failure.error_type
+            about["error"] = printable(failure.error)
+        if ids is not None:
+            about["trace_id"], about["span_id"] = ids
+        return {**about, **more}
 
 
-def _about(delivery: Delivery) -> dict[str, Any]:
-    message, failure = delivery.message, delivery.failure
-    about: dict[str, Any] = {
-        "event_name": delivery.event,
-        "message_id": message.id if message else "",
-        "entry_id": delivery.entry_id.decode(errors="replace"),
-        "attempt": delivery.attempt,
-    }
-    if delivery.finished_at:
-        about["duration_ms"] = round((delivery.finished_at - delivery.started_at) * 1000, 3)
-    if failure is not None:
-        about["error_type"] = failure.error_type
-        about["error"] = failure.error[:200]
-    return about
+def _quiet_name(delivery: Delivery) -> str:
+    """Of what needs nobody's attention."""
+    if delivery.outcome is ACK:
+        return "message.processed"
+    if isinstance(delivery.outcome, HandOver) and delivery.source == "dropped":
+        return "message.unhandled"
+    return "message.moved"
+
+
+class LogContext:
+    """An interceptor: binds what a message is, for the lines that its handler writes.
+
+    Only when structlog is configured: else there is nobody to read it. Each delivery runs in a
+    context of its own (see `new_context`), so that nothing has to be taken back, and what other
+    lines of the application have bound stays as it is.
+    """
+
+    def __init__(self, stream: str, group: str) -> None:
+        self._base = contextvars.Context()
+        self.new_context: Callable[[], contextvars.Context] = self._base.copy
+        """Makes a context in which stream and group are bound already."""
+        self._bind(stream=stream, group=group)
+        self._message_id = _variable("message_id")
+        self._event = _variable("event_name")
+        self._attempt = _variable("attempt")
+        self._trace_id = _variable("trace_id")
+        self._span_id = _variable("span_id")
+        self._wanted = structlog.is_configured()
+
+    def notice(self, fact: facts.Fact) -> None:
+        """Learn the consumer's name, and from time to time whether anybody wants to know."""
+        if isinstance(fact, facts.Polled):
+            self._wanted = structlog.is_configured()
+        elif isinstance(fact, facts.ConsumerStarted):
+            self._bind(consumer=fact.consumer)
+
+    def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
+        """Nothing."""
+        return None
+
+    def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
+        """Bind; the context of the delivery ends with it."""
+        message = delivery.message
+        if not self._wanted or message is None:
+            return None
+        identity, event = message.id, message.event
+        self._message_id.set(identity if identity.isprintable() else printable(identity))
+        self._event.set(event if event.isprintable() else printable(event))
+        self._attempt.set(message.retries + 1)
+        if isinstance(delivery.span, Kept):
+            ids = ids_of(delivery)
+            if ids is not None:
+                self._trace_id.set(ids.trace_id)
+                self._span_id.set(ids.span_id)
+        return None
+
+    def _bind(self, **values: str) -> None:
+        self._base.run(structlog.contextvars.bind_contextvars, **values)
+
+
+def _variable(name: str) -> contextvars.ContextVar[Any]:
+    """The variable in which structlog keeps ``name``: setting it costs a fifth of its function."""
+    context = contextvars.Context()
+    context.run(structlog.contextvars.bind_contextvars, **{name: None})
+    return next(iter(context))

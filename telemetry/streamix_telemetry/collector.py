@@ -1,0 +1,299 @@
+"""The backlog, read from Redis when the page is read: lag, ages, depths, members.
+
+It has a connection of its own and two seconds in all. When Redis is away or slow, its figures are
+missing, ``streamix_collector_success`` is 0, and the rest of the page is as ever. A lag that Redis
+does not know is absent, never 0: old servers lose it after an XDEL, so page people on age.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from opentelemetry import context as otel_context
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from streamix_queue.broker.redis_inspect import GroupBacklog, Inspector
+from streamix_queue.core.errors import StreamixError
+from streamix_queue.core.keys import Keys
+from streamix_telemetry.catalogue import CATALOGUE
+from streamix_telemetry.cells import Gauge, family, gauge_family
+from streamix_telemetry.trace_context import suppressed
+
+__all__ = ["BacklogCollector", "Target", "backlog_for"]
+
+_BUDGET_S = 1.8
+_REPLY_S = 0.6  # to connect, and for each reply
+_KEEP_S = 1.0
+_ACTIVE_AT_LEAST_S = 15.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A group to report on.
+
+    Attributes:
+        redis_url: The server.
+        stream: The stream.
+        group: The group.
+        lease_s: A member that is silent for longer counts as stale (15 s at least).
+        memory: Also report the memory of the stream.
+    """
+
+    redis_url: str
+    stream: str
+    group: str
+    lease_s: float = 60.0
+    memory: bool = False
+
+
+class BacklogCollector(Collector):
+    """Reports on any number of groups. Thread-safe; never raises, and takes two seconds at most."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the fields below
+        self._targets: list[Target] = []
+        self._kept: list[Gauge] = []
+        self._kept_until = 0.0
+        self._reader: _Reader | None = None
+        self._collecting = threading.Lock()  # one read at a time; who comes meanwhile shares it
+        _collectors.add(self)
+
+    def watch(self, target: Target) -> None:
+        """Report on ``target`` from now on."""
+        with self._lock:
+            self._targets.append(target)
+            self._kept_until = 0.0
+
+    def forget(self, target: Target) -> None:
+        """Report on it no more."""
+        with self._lock:
+            if target in self._targets:
+                self._targets.remove(target)
+            self._kept_until = 0.0
+            reader = self._reader
+            if reader is not None and not self._targets:
+                self._reader = None
+                reader.retire()
+
+    def forget_all(self) -> None:
+        """In a child after a fork: what the parent watches, and its sockets, are the parent's."""
+        self._lock, self._collecting = threading.Lock(), threading.Lock()
+        self._targets, self._kept, self._reader = [], [], None
+
+    def describe(self) -> Iterator[Family]:
+        """The families without samples: registering does not touch Redis."""
+        for metric in CATALOGUE:
+            if metric.backlog:
+                yield family(metric)
+
+    def collect(self) -> Iterator[Family]:
+        """What Redis says now, or said within the last second."""
+        with self._collecting:
+            gauges = self._gauges()
+        found: dict[str, dict[tuple[str, ...], float]] = {}
+        for name, labels, value in gauges:
+            # The first one counts: a page with a sample twice is no page.
+            found.setdefault(name, {}).setdefault(labels, value)
+        for metric in CATALOGUE:
+            if metric.name not in found:
+                continue
+            if metric.kind == "counter":
+                counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+                for labels, value in found[metric.name].items():
+                    counter.add_metric(labels, value)
+                yield counter
+            else:
+                yield gauge_family(metric, found[metric.name])
+
+    def _gauges(self) -> list[Gauge]:
+        with self._lock:
+            targets = list(dict.fromkeys(self._targets))
+            if not targets:
+                return []
+            if time.monotonic() < self._kept_until:
+                return self._kept
+            if self._reader is None:
+                self._reader = _Reader()
+            reader = self._reader
+        started = time.monotonic()
+        answer = reader.read(targets)
+        seconds = time.monotonic() - started
+        gauges, ok = answer if answer is not None else ([], False)
+        gauges.append(("streamix_collector_success", (), float(ok)))
+        gauges.append(("streamix_collector_duration_seconds", (), seconds))
+        with self._lock:
+            self._kept, self._kept_until = gauges, time.monotonic() + _KEEP_S
+        return gauges
+
+
+class _Reader:
+    """Reads on a thread of its own: a socket can be given a time limit, a name server cannot.
+
+    Its connections belong to that thread; there is never more than one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the fields below
+        self._thread: threading.Thread | None = None
+        self._answer: tuple[list[Gauge], bool] | None = None
+        self._retired = False
+        self._inspectors: dict[str, Inspector] = {}  # owned by the thread, when there is one
+
+    def read(self, targets: Sequence[Target]) -> tuple[list[Gauge], bool] | None:
+        """(figures, whether all are there); None if it took too long, or an earlier one still does."""
+        with self._lock:
+            if self._thread is not None or self._retired:
+                return None
+            self._answer = None
+            thread = self._thread = threading.Thread(
+                target=self._run, args=(targets,), name="streamix.backlog", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # no thread to be had: the page can do without
+                self._thread = None
+                return None
+        thread.join(_BUDGET_S)
+        with self._lock:
+            return self._answer
+
+    def retire(self) -> None:
+        """Close the connections, now or when the read under way has ended."""
+        with self._lock:
+            self._retired = True
+            if self._thread is None:
+                self._close()
+
+    def _run(self, targets: Sequence[Target]) -> None:
+        answer: tuple[list[Gauge], bool] = ([], False)
+        try:
+            otel_context.attach(suppressed())
+            answer = self._read(targets)
+        finally:
+            with self._lock:
+                self._answer, self._thread = answer, None
+                if self._retired:
+                    self._close()
+
+    def _read(self, targets: Sequence[Target]) -> tuple[list[Gauge], bool]:
+        gauges: list[Gauge] = []
+        ok, failed = True, set[str]()
+        # Those that could not be reached last time come last, and each server fails once.
+        for target in sorted(targets, key=lambda t: t.redis_url not in self._inspectors):
+            backlog = None if target.redis_url in failed else self._look(target)
+            if backlog is None:
+                failed.add(target.redis_url)
+            else:
+                gauges += figures(target, backlog)
+            ok = ok and backlog is not None and not backlog.errors
+        return gauges, ok
+
+    def _look(self, target: Target) -> GroupBacklog | None:
+        inspector = self._inspectors.get(target.redis_url)
+        try:
+            if inspector is None:
+                inspector = Inspector(target.redis_url, timeout_s=_REPLY_S)
+            backlog = inspector.look(Keys(target.stream, target.group), memory=target.memory)
+        except (StreamixError, LookupError, TypeError, ValueError):
+            # Away, refused, or an answer that nobody expected: all the same to who reads the page.
+            if inspector is not None:
+                inspector.close()
+            self._inspectors.pop(target.redis_url, None)
+            return None
+        self._inspectors[target.redis_url] = inspector
+        return backlog
+
+    def _close(self) -> None:
+        for inspector in self._inspectors.values():
+            inspector.close()
+        self._inspectors.clear()
+
+
+def figures(target: Target, backlog: GroupBacklog) -> Iterable[Gauge]:
+    """What the page says of a group."""
+    stream, group = (target.stream,), (target.stream, target.group)
+    yield from _of_stream(stream, backlog)
+    if backlog.shared.exists:
+        yield from _of_group(target, backlog)
+    for event, inbox in backlog.inboxes.items():
+        if inbox.length is not None:
+            yield ("streamix_group_inbox_messages", (*group, event), inbox.length)
+    if backlog.delayed is not None:
+        yield ("streamix_delayed_messages", group, backlog.delayed)
+        yield ("streamix_delayed_overdue_seconds", group, backlog.overdue_s)
+    yield ("streamix_redis_clock_skew_seconds", (), backlog.clock_skew_s)
+
+
+def _of_stream(stream: tuple[str], backlog: GroupBacklog) -> Iterable[Gauge]:
+    if backlog.shared.length is not None:
+        yield ("streamix_stream_length_messages", stream, backlog.shared.length)
+    if backlog.entries_added is not None:
+        yield ("streamix_stream_entries_added_total", stream, backlog.entries_added)
+    if backlog.first_entry_s is not None and backlog.last_entry_s is not None:
+        yield ("streamix_stream_first_entry_timestamp_seconds", stream, backlog.first_entry_s)
+        yield ("streamix_stream_last_entry_timestamp_seconds", stream, backlog.last_entry_s)
+    if backlog.memory_bytes is not None:
+        yield ("streamix_stream_memory_bytes", stream, backlog.memory_bytes)
+    if backlog.dead_letters is not None:
+        yield ("streamix_dead_letter_messages", stream, backlog.dead_letters)
+        yield ("streamix_dead_letter_oldest_seconds", stream, backlog.dead_letter_age_s or 0.0)
+
+
+def _of_group(target: Target, backlog: GroupBacklog) -> Iterable[Gauge]:
+    group = (target.stream, target.group)
+    lists = [backlog.shared, *backlog.inboxes.values()]
+    lag = backlog.shared.lag
+    yield ("streamix_group_lag_known", group, float(lag is not None))
+    if lag is not None:
+        yield ("streamix_group_lag_messages", group, lag)
+    yield ("streamix_group_pending_messages", group, sum(each.pending for each in lists))
+    undelivered = _oldest(each.undelivered_age_s for each in lists)
+    yield ("streamix_group_oldest_undelivered_seconds", group, undelivered)
+    yield ("streamix_group_oldest_pending_seconds", group, _oldest(each.pending_age_s for each in lists))
+    yield ("streamix_group_max_idle_pending_seconds", group, max(each.max_idle_s for each in lists))
+    yield ("streamix_group_max_deliveries", group, max(each.max_deliveries for each in lists))
+    active_s = max(target.lease_s, _ACTIVE_AT_LEAST_S)
+    active = sum(idle <= active_s for idle in backlog.members_idle_s)
+    yield ("streamix_group_consumers", (*group, "active"), active)
+    yield ("streamix_group_consumers", (*group, "stale"), len(backlog.members_idle_s) - active)
+
+
+def _oldest(ages: Iterable[float | None]) -> float:
+    return max((age for age in ages if age is not None), default=0.0)
+
+
+# --- one collector for each registry -------------------------------------------------------------
+
+_collectors: weakref.WeakSet[BacklogCollector] = weakref.WeakSet()
+_by_registry: weakref.WeakKeyDictionary[CollectorRegistry, BacklogCollector] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()  # guards the two above
+
+
+def backlog_for(registry: CollectorRegistry = REGISTRY) -> BacklogCollector:
+    """The collector of ``registry``, made and registered at the first call."""
+    with _lock:
+        collector = _by_registry.get(registry)
+        if collector is None:
+            collector = BacklogCollector()
+            registry.register(collector)
+            _by_registry[registry] = collector
+        return collector
+
+
+def _forked() -> None:
+    # The consumers and the sockets are the parent's; a lock may be held by a thread that is not here.
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    for collector in list(_collectors):
+        collector.forget_all()
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,248 @@
+"""Settled messages as metrics: the one observer that is on the way of every message.
+
+A batch is counted under one lock. What went well at the first attempt is counted together, and
+looked at one by one only when a trace is to become the example of a bucket.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from operator import sub
+from typing import Final
+
+from streamix_queue.core import facts
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.outcome import ACK, Ack, DeadLetter, HandOver, Outcome, Reason, RetryLater
+from streamix_queue.core.wire import history_of
+from streamix_telemetry.catalogue import OTHER
+from streamix_telemetry.cells import Counter, Histogram, Store, wall_offset
+from streamix_telemetry.spans import sampled_ids
+
+__all__ = ["OUTCOMES", "SettlementMetrics", "redelivery_cause"]
+
+OUTCOMES: Final = ("ack", "retry", "dead_letter", "drop", "requeue")
+_FEW: Final = 5
+_FINAL: Final = ("ack", "dead_letter", "drop")
+
+
+class _Event:
+    """The cells of one event, and of what went well."""
+
+    __slots__ = ("acks", "durations")
+
+    def __init__(self, acks: Counter, durations: Histogram) -> None:
+        self.acks = acks
+        self.durations = durations
+
+
+class SettlementMetrics:
+    """Counts the settled deliveries of one consumer. Thread-safe."""
+
+    def __init__(self, store: Store, stream: str, group: str) -> None:
+        self._store = store
+        self._stream, self._group = stream, group
+        self._events: dict[str, _Event] = {}
+        self._unacked = 0
+        with store.lock:
+            self._queue_time = store.histogram("streamix_queue_time_seconds", stream, group)
+            self._end_to_end = self._by_outcome("streamix_end_to_end_seconds")
+            self._attempts = self._by_outcome("streamix_message_attempts")
+            self._mailbox_wait = store.histogram("streamix_mailbox_wait_seconds", group)
+            self._busy = store.counter("streamix_worker_busy_seconds_total", group)
+            self._acked = store.counter("streamix_acked_messages_total", stream, group, "ok")
+
+    def create(self, event: str) -> None:
+        """The counters of an event, at 0."""
+        with self._store.lock:
+            self._event(event)
+            for outcome in OUTCOMES:
+                labels = (self._stream, self._group, event, outcome)
+                self._store.counter("streamix_processed_messages_total", *labels)
+
+    def unacked(self, count: int) -> None:
+        """Of the acks that will be told next, so many found nothing."""
+        self._unacked += count
+
+    def count(self, fact: facts.Settled) -> None:
+        """Count all of them."""
+        # A first attempt that went well needs no look at its history; those are counted together.
+        plain: dict[str, list[Delivery]] = {}
+        others: list[Delivery] = []
+        for delivery in fact.deliveries:
+            message = delivery.message
+            if (
+                delivery.outcome is ACK
+                and delivery.source == "new"
+                and message is not None
+                and not message.retries
+            ):
+                try:
+                    plain[message.event].append(delivery)
+                except KeyError:
+                    plain[message.event] = [delivery]
+            else:
+                others.append(delivery)
+        offset = wall_offset()
+        with self._store.lock:
+            for event, deliveries in plain.items():
+                if len(deliveries) < _FEW:
+                    self._count_few(event, deliveries, fact.at + offset, offset)
+                else:
+                    self._count_together(event, deliveries, fact.at + offset, offset)
+            for delivery in others:
+                self._count_one(delivery, fact.at + offset, offset)
+
+    def _count_together(self, event: str, deliveries: Sequence[Delivery], now: float, offset: float) -> None:
+        started = [delivery.started_at for delivery in deliveries]
+        durations = list(map(sub, [delivery.finished_at for delivery in deliveries], started))
+        waits = list(map(sub, started, [delivery.read_at for delivery in deliveries]))
+        published = [int(delivery.entry_id.split(b"-")[0]) / 1000 - offset for delivery in deliveries]
+        queued = [wait if wait > 0 else 0.0 for wait in map(sub, started, published)]
+        at = now - offset
+        ages = [at - then if at > then else 0.0 for then in published]
+        if deliveries[-1].span is not None or deliveries[0].span is not None:
+            self._show(deliveries, self._event(event).durations, durations, queued, now)
+        count = len(deliveries)
+        cells = self._event(event)
+        cells.acks.value += count
+        self._count_acked(count)
+        self._busy.value += sum(durations)
+        self._attempts["ack"].counts[0] += count
+        self._attempts["ack"].total += count
+        cells.durations.observe_many(durations)
+        self._mailbox_wait.observe_many(waits)
+        self._queue_time.observe_many(queued)
+        self._end_to_end["ack"].observe_many(ages)
+
+    def _count_few(self, event: str, deliveries: Sequence[Delivery], now: float, offset: float) -> None:
+        """The same for so few that lists of them would cost more than they save."""
+        cells, attempts, count = self._event(event), self._attempts["ack"], len(deliveries)
+        cells.acks.value += count
+        attempts.counts[0] += count
+        attempts.total += count
+        self._count_acked(count)
+        for delivery in deliveries:
+            started = delivery.started_at
+            duration, published = delivery.finished_at - started, int(delivery.entry_id.split(b"-")[0]) / 1000
+            queued, age = started + offset - published, now - published
+            cells.durations.observe(duration)
+            self._busy.value += duration
+            self._mailbox_wait.observe(started - delivery.read_at)
+            self._queue_time.observe(queued if queued > 0 else 0.0)
+            self._end_to_end["ack"].observe(age if age > 0 else 0.0)
+            if delivery.span is not None:
+                self._show((delivery,), cells.durations, (duration,), (max(0.0, queued),), now)
+
+    def _show(
+        self,
+        deliveries: Sequence[Delivery],
+        durations_of: Histogram,
+        durations: Sequence[float],
+        queued: Sequence[float],
+        now: float,
+    ) -> None:
+        """Let sampled traces be the examples of their buckets."""
+        for delivery, duration, wait in zip(deliveries, durations, queued, strict=True):
+            ids = sampled_ids(delivery)
+            if ids is not None:
+                durations_of.show(duration, *ids, now)
+                self._queue_time.show(wait, *ids, now)
+
+    def _count_acked(self, count: int) -> None:
+        # Redis said before how many of these acks found nothing.
+        missing = min(self._unacked, count)
+        self._unacked -= missing
+        self._acked.value += count - missing
+
+    # --- one by one: what failed, came back, or was moved ------------------------------------------
+
+    def _count_one(self, delivery: Delivery, now: float, offset: float) -> None:
+        store, labels = self._store, (self._stream, self._group)
+        outcome = _outcome_label(delivery)
+        event = delivery.event if delivery.registration is not None else OTHER
+        error_type = store.error_type(delivery.failure.error_type) if delivery.failure is not None else ""
+        store.counter("streamix_processed_messages_total", *labels, event, outcome).value += 1
+        cause = redelivery_cause(delivery)
+        if cause is not None:
+            store.counter("streamix_redeliveries_total", *labels, cause).value += 1
+        if isinstance(delivery.outcome, RetryLater):
+            store.counter("streamix_retries_total", *labels, error_type).value += 1
+        elif isinstance(delivery.outcome, DeadLetter):
+            self._count_dead(delivery.outcome)
+        elif isinstance(delivery.outcome, Ack):
+            self._count_acked(1)
+        published = _published_at(delivery)
+        if delivery.started_at and delivery.finished_at:
+            durations = store.histogram("streamix_process_duration_seconds", *labels, event, error_type)
+            first = delivery.attempt == 1 and cause != "replay"
+            self._count_attempt(delivery, durations, now, delivery.started_at + offset - published, first)
+        if outcome in _FINAL:
+            self._attempts[outcome].observe(delivery.attempt)
+            if cause != "replay":
+                self._end_to_end[outcome].observe(max(0.0, now - published))
+
+    def _count_attempt(
+        self, delivery: Delivery, durations: Histogram, now: float, queued: float, first: bool
+    ) -> None:
+        duration, ids = delivery.finished_at - delivery.started_at, sampled_ids(delivery)
+        durations.observe(duration)
+        self._busy.value += duration
+        self._mailbox_wait.observe(delivery.started_at - delivery.read_at)
+        if first:
+            self._queue_time.observe(max(0.0, queued))
+        if ids is not None:
+            durations.show(duration, *ids, now)
+            if first:
+                self._queue_time.show(max(0.0, queued), *ids, now)
+
+    def _count_dead(self, outcome: DeadLetter) -> None:
+        labels = (self._stream, self._group)
+        self._store.counter("streamix_dead_lettered_messages_total", *labels, outcome.reason).value += 1
+        if outcome.reason == Reason.MALFORMED:
+            self._store.counter("streamix_decode_errors_total", *labels).value += 1
+
+    # --- cells ----------------------------------------------------------------------------------
+
+    def _event(self, event: str) -> _Event:
+        cells = self._events.get(event)
+        if cells is None:
+            labels = (self._stream, self._group, event)
+            cells = self._events[event] = _Event(
+                self._store.counter("streamix_processed_messages_total", *labels, "ack"),
+                self._store.histogram("streamix_process_duration_seconds", *labels, ""),
+            )
+        return cells
+
+    def _by_outcome(self, name: str) -> dict[str, Histogram]:
+        return {
+            outcome: self._store.histogram(name, self._stream, self._group, outcome) for outcome in _FINAL
+        }
+
+
+def redelivery_cause(delivery: Delivery) -> str | None:
+    """Why this was not the first delivery of its message; None if it was."""
+    if delivery.source == "reclaim":
+        return "reclaim"
+    if delivery.source == "recovered":
+        return "restart"
+    cause = history_of(delivery.history).cause if delivery.history is not None else ""
+    return cause if cause in ("retry", "replay") else None
+
+
+def _outcome_label(delivery: Delivery) -> str:
+    outcome: Outcome | None = delivery.outcome
+    if isinstance(outcome, HandOver) and delivery.source == "dropped":
+        return "drop"
+    name = outcome.name if outcome is not None else ""
+    return name if name in OUTCOMES else "requeue"
+
+
+def _published_at(delivery: Delivery) -> float:
+    """Unix time of the publish: Redis' clock, from the id of the first entry."""
+    source_id = history_of(delivery.history).source_id if delivery.history is not None else ""
+    first = source_id.encode() or delivery.entry_id
+    try:
+        return int(first.split(b"-")[0]) / 1000
+    except ValueError:
+        return time.time()

@@ -1,0 +1,72 @@
+"""What is kept of a span on a delivery, until it is settled and told in metrics and log lines."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from opentelemetry.trace import Span, SpanContext
+
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.wire import TRACEPARENT
+
+__all__ = ["Ids", "Kept", "ids_of", "sampled_ids"]
+
+
+class Ids(NamedTuple):
+    """A span's ids as hexadecimal text, as logs and exemplars show them."""
+
+    trace_id: str
+    span_id: str
+
+
+class Kept:
+    """What the tracing interceptor leaves in ``Delivery.span``.
+
+    Attributes:
+        context: Of the process span. The span itself is large, and is let go when it ends.
+        creation: The context of the publish, for links; None if the message carried none.
+        recorded: Somebody will see the process span.
+    """
+
+    __slots__ = ("context", "creation", "recorded")
+
+    def __init__(self, span: Span, creation: SpanContext | None) -> None:
+        self.context = span.get_span_context()
+        self.creation = creation
+        self.recorded = span.is_recording()
+
+
+def ids_of(delivery: Delivery) -> Ids | None:
+    """The ids of the attempt's span; else the ids that the message carries; else None."""
+    kept = delivery.span
+    if isinstance(kept, Kept):
+        return _ids(kept.context)
+    return _carried(delivery)
+
+
+def sampled_ids(delivery: Delivery) -> Ids | None:
+    """The ids of the attempt's span if it was sampled: others lead nowhere."""
+    kept = delivery.span
+    if not isinstance(kept, Kept):
+        return None
+    context = kept.context
+    return _ids(context) if context.trace_flags.sampled else None
+
+
+def _ids(context: SpanContext) -> Ids | None:
+    return Ids(f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+
+
+def _carried(delivery: Delivery) -> Ids | None:
+    """Read from the W3C field, when nobody traces here but somebody did before."""
+    extras = delivery.extras
+    for name, value in zip(extras[::2], extras[1::2], strict=False):
+        if name == TRACEPARENT:
+            parts = value[:60].decode("ascii", "replace").split("-")
+            if len(parts) >= 4 and _is_hex(parts[1], 32) and _is_hex(parts[2], 16):
+                return Ids(parts[1], parts[2])
+    return None
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and all(c in "0123456789abcdef" for c in text)

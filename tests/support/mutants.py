@@ -1,0 +1,202 @@
+"""The library with one mechanism taken out, to show that a test notices.
+
+Set ``STREAMIX_TEST_MUTANT`` to a name below and run the tests of a mechanism: each whose docstring
+says "Fails when …" has to fail under the mutant that it names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streamix_queue.actors.dispatch import Dispatch
+from streamix_queue.actors.fetcher import Fetcher
+from streamix_queue.actors.leases import LeaseTable
+from streamix_queue.actors.reclaimer import Reclaimer
+from streamix_queue.actors.renewer import Renewer
+from streamix_queue.actors.router import Router
+from streamix_queue.actors.settlements import Planner
+from streamix_queue.actors.worker import Worker
+from streamix_queue.broker import redis as broker
+from streamix_queue.broker.link import Script
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.outcome import ACK
+
+__all__ = ["MUTANTS", "apply"]
+
+_FENCE = "if blocked(now, ARGV[5]) then return now end\n"
+_ACK = "ack(KEYS[1], ARGV[1], ARGV[3], ARGV[6])\n"
+
+
+def apply(name: str) -> None:
+    """Break this process's copy of the library in the way of ``name``; "" leaves it whole."""
+    if name:
+        MUTANTS[name]()
+
+
+def _renewals_off() -> None:
+    """A lease lasts as long as it was taken for."""
+    _patch(Renewer, "run_once", lambda renewer: 0)
+
+
+def _reclaim_off() -> None:
+    """What a dead process held stays with it."""
+    _patch(Reclaimer, "run_once", lambda reclaimer: 3600.0)
+
+
+def _fence_off() -> None:
+    """Whoever once held an entry may write its retry and its dead letter."""
+    _edit("_SCHEDULE", _FENCE, "")
+    _edit("_BURY", _FENCE, "")
+    plan = Planner.plan
+
+    def plan_all(planner: Planner, deliveries: Sequence[Delivery], **named: Any) -> Any:
+        for delivery in deliveries:
+            delivery.lost = False
+        return plan(planner, deliveries, **named)
+
+    _patch(Planner, "plan", plan_all)
+
+
+def _late_success_dropped() -> None:
+    """A success whose lease was lost is thrown away, as a failure is."""
+    post = Worker._post
+
+    def drop_lost(worker: Worker, finished: list[Delivery]) -> None:
+        late = [d for d in finished if time.monotonic() - d.leased_at > worker._lease_s]
+        post(worker, [d for d in finished if d not in late])
+
+    _patch(Worker, "_post", drop_lost)
+
+
+def _suspects_off() -> None:
+    """A message that comes back is run like any other, beside others and uncounted."""
+
+    def accept(reclaimer: Reclaimer, key: bytes, claimed: Any) -> None:
+        read_at, leased_at = time.perf_counter(), time.monotonic()
+        reclaimer._router.route(
+            [Delivery(key, i, fields, read_at, leased_at, n, "reclaim") for i, n, fields in claimed.entries]
+        )
+
+    _patch(Reclaimer, "_accept", accept)
+
+
+def _suspects_together() -> None:
+    """Suspects are counted, and then run beside all others."""
+
+    def put_together(dispatch: Dispatch, delivery: Delivery) -> bool:
+        return not dispatch.put([delivery])
+
+    _patch(Dispatch, "put_suspect", put_together)
+    _patch(Reclaimer, "_may_start_suspect", lambda reclaimer: True)
+
+
+def _starts_uncounted() -> None:
+    """A suspect runs alone, as often as it likes."""
+    _patch(broker.RedisConsumerBroker, "suspect", lambda redis, lease: 1)
+
+
+def _counted_when_taken() -> None:
+    """A suspect is blamed each time it is taken up, whether it then began or not."""
+    _edit("_SUSPECT", "if counted ~= ARGV[4] then", "if true then")
+
+
+def _stale_counted() -> None:
+    """A suspect is started though its lease may have lapsed; the worker then declines."""
+    _patch(Reclaimer, "_is_fresh", lambda reclaimer, delivery: True)
+
+
+def _suspects_in_a_hurry() -> None:
+    """A suspect begins before the end of the one before is in Redis."""
+    _patch(Reclaimer, "_may_start_suspect", lambda reclaimer: reclaimer._dispatch.room_for_suspect())
+
+
+def _held_twice() -> None:
+    """An entry that is in hand and comes back is run a second time."""
+    add = LeaseTable.add
+
+    def add_all(table: LeaseTable, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        add(table, deliveries)
+        return deliveries
+
+    _patch(LeaseTable, "add", add_all)
+
+
+def _ack_apart() -> None:
+    """A retry or dead letter is written and the ack never follows, as after a death between the two."""
+    _edit("_SCHEDULE", _ACK, "")
+    _edit("_BURY", _ACK, "")
+
+
+def _held_on() -> None:
+    """What waits is started, however long ago its lease has lapsed."""
+    _after_init(Worker, lambda worker: setattr(worker, "_lease_s", float("inf")))
+
+
+def _name_trusted() -> None:
+    """What is pending under a name that the user gave is taken for this process's own."""
+    _after_init(Fetcher, lambda fetcher: setattr(fetcher, "_name_is_unique", True))
+
+
+def _no_grace() -> None:
+    """After an outage members reclaim at once, whether the owners could renew or not."""
+    _patch(Reclaimer, "_redis_was_there", lambda reclaimer: True)
+
+
+def _ack_first() -> None:
+    """An entry is acked as it comes in, before its handler runs."""
+    route = Router.route
+
+    def ack_and_route(router: Router, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            early = Delivery(delivery.key, delivery.entry_id, delivery.fields, 0.0, delivery.leased_at)
+            early.outcome = ACK
+            router._settler.put([early])
+        route(router, deliveries)
+
+    _patch(Router, "route", ack_and_route)
+
+
+def _edit(script: str, old: str, new: str) -> None:
+    """Change a Lua script of the broker."""
+    text = getattr(broker, script).text.decode()
+    assert old in text, f"{script} has changed: mend the mutant"
+    edited = Script(text.replace(old, new))
+    setattr(broker, script, edited)
+    broker._BY_DIGEST[edited.digest] = edited
+
+
+def _after_init(owner: type, change: Callable[[Any], None]) -> None:
+    init = owner.__init__  # type: ignore[misc]
+
+    def init_and_change(self: Any, *positional: Any, **named: Any) -> None:
+        init(self, *positional, **named)
+        change(self)
+
+    _patch(owner, "__init__", init_and_change)
+
+
+def _patch(owner: type, name: str, replacement: Callable[..., Any]) -> None:
+    assert hasattr(owner, name), f"{owner.__name__}.{name} is gone: mend the mutant"
+    setattr(owner, name, replacement)
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    "renewals_off": _renewals_off,
+    "reclaim_off": _reclaim_off,
+    "fence_off": _fence_off,
+    "late_success_dropped": _late_success_dropped,
+    "suspects_off": _suspects_off,
+    "suspects_together": _suspects_together,
+    "starts_uncounted": _starts_uncounted,
+    "counted_when_taken": _counted_when_taken,
+    "stale_counted": _stale_counted,
+    "suspects_in_a_hurry": _suspects_in_a_hurry,
+    "held_twice": _held_twice,
+    "ack_apart": _ack_apart,
+    "held_on": _held_on,
+    "name_trusted": _name_trusted,
+    "no_grace": _no_grace,
+    "ack_first": _ack_first,
+}
