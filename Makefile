@@ -59,8 +59,12 @@ types: $(READY) ## Check types, and that the public surface is fully typed
 check: lint types test ## Everything that has to pass before a change lands
 
 .PHONY: bench
-bench: $(READY) ## Run the load tests (ARGS='--help' lists them)
+bench: $(READY) servers ## Run a load test (ARGS='consume'; without, a list of them)
 	$(BIN)/python -m load $(ARGS)
+
+.PHONY: peers
+peers: $(READY) servers ## Measure the other libraries beside this one, each in an environment of its own
+	$(BIN)/python -m load peers $(ARGS)
 
 .PHONY: clean
 clean: ## Remove the virtual environment, caches and builds

@@ -1,0 +1,1 @@
+"""Other libraries, each driven in a virtual environment of its own."""
