@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY) ## Create the virtual environment (does nothing when it is up to date)
@@ -66,7 +66,16 @@ bench: $(READY) servers ## Run a load test (ARGS='consume'; without, a list of t
 peers: $(READY) servers ## Measure the other libraries beside this one, each in an environment of its own
 	$(BIN)/python -m load peers $(ARGS)
 
+.PHONY: dashboards
+dashboards: $(READY) ## Make the Grafana dashboards, and the tables in telemetry/README.md, anew
+	$(BIN)/python -m grafana.generator
+	$(BIN)/python -m tests.observability.reference
+
+.PHONY: pictures
+pictures: $(READY) servers ## Make the pictures of the dashboards anew (needs chromium, prometheus, npm)
+	$(BIN)/python -m grafana.preview
+
 .PHONY: clean
 clean: ## Remove the virtual environment, caches and builds
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist grafana/preview/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -77,7 +77,8 @@ class Consumer:
             dead-lettered with the reason ``crash``.
         keep_ms: How long entries stay on the stream that every group is done with, ms; the longest
             wish of a group counts. What a group still needs is never trimmed. None keeps everything.
-        metrics_port: Serve ``/metrics``, ``/livez`` and ``/readyz`` on this port; 0 takes any.
+        metrics_port: Serve ``/metrics``, ``/livez`` and ``/readyz`` on this port; 0 takes any. With
+            ``streamix run --processes`` each process takes the next one.
         metrics_host: The address for it. Loopback, unless something else has to see the page.
         metrics_registry: Count in this and not in prometheus_client's global registry.
         trace_mode: ``continue`` (the default): a handler belongs to the trace of the publish;

@@ -67,7 +67,7 @@ class Executor:
 
     def _call(self, delivery: Delivery) -> None:
         registration, message = delivery.registration, delivery.message
-        assert registration is not None and message is not None  # noqa: S101 - the router saw to it
+        assert registration is not None and message is not None
         try:
             data: Any = message.data
             if registration.payload_type is not None:
@@ -89,7 +89,7 @@ class Executor:
         if isinstance(error, msgspec.ValidationError) and _from_conversion(error, registration):
             delivery.outcome = DeadLetter(Reason.INVALID)
             return
-        assert delivery.message is not None  # noqa: S101
+        assert delivery.message is not None
         delivery.outcome = decide(registration.policy, delivery.message.retries, error, self._spread())
 
 

@@ -141,8 +141,8 @@ class Planner:
         if isinstance(outcome, DeadLetter):
             attempts = self._attempts(delivery, now)
             return Bury(lease, dead_letter(delivery, outcome.reason, self._origin, attempts, new_id(), now))
-        assert isinstance(outcome, (HandOver, Park))  # noqa: S101
-        assert delivery.raw is not None  # noqa: S101
+        assert isinstance(outcome, (HandOver, Park))
+        assert delivery.raw is not None
         history = history_of(delivery.history)
         if not history.source_id:
             history.source_id = delivery.entry_id.decode()
@@ -151,7 +151,7 @@ class Planner:
         return Forward(lease, delivery.event, fields, always=isinstance(outcome, Park))
 
     def _schedule(self, delivery: Delivery, lease: Lease, outcome: RetryLater, now: str) -> Schedule:
-        assert delivery.message is not None and delivery.raw is not None  # noqa: S101
+        assert delivery.message is not None and delivery.raw is not None
         history = self._history_with_attempt(delivery, now)
         raw = for_retry(delivery.raw, delivery.message.retries + 1, now)
         return Schedule(lease, outcome.delay_ms, delivery.event, with_history(raw, delivery.extras, history))

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from streamix_queue.actors.alarm import Alarm
+from streamix_queue.actors.groups import MendGroups
 from streamix_queue.actors.io_actor import BrokerActor
 from streamix_queue.actors.leases import LeaseTable
-from streamix_queue.actors.groups import MendGroups
 from streamix_queue.actors.observing import Notice, Outage
 from streamix_queue.actors.settlements import Batch, Planner
 from streamix_queue.actors.worker import Letters

@@ -112,7 +112,7 @@ class _Build:
 
     def __call__(self) -> Actor:
         fleet = self._fleet
-        process = _Process(fleet, f"process {self._number}", first=self._before is None)
+        process = _Process(fleet, self._number, first=self._before is None)
         fleet.members = (*(member for member in fleet.members if member is not self._before), process)
         self._before = process
         return process
@@ -131,9 +131,11 @@ class _Process(Actor):
     progress_deadline = None
     transient = (_RedisAway,)
 
-    def __init__(self, fleet: _Fleet, name: str, *, first: bool) -> None:
-        super().__init__(name)
+    def __init__(self, fleet: _Fleet, number: int, *, first: bool) -> None:
+        super().__init__(f"process {number}")
         self._fleet = fleet
+        # Each serves its metrics on a port of its own, and the same one after a restart.
+        self._environment = {**os.environ, "STREAMIX_PROCESS_INDEX": str(number - 1)}
         self._first = first
         self._lock = threading.Lock()  # a stop comes before the start, or finds the process
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,7 +146,9 @@ class _Process(Actor):
                 return
             # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then
             # tells each of them once. Twice would mean: now.
-            self._process = process = subprocess.Popen(self._fleet.command, start_new_session=True)
+            self._process = process = subprocess.Popen(
+                self._fleet.command, env=self._environment, start_new_session=True
+            )
         note(f"streamix: {self.name} runs, pid {process.pid}")
         self._judge(process, process.wait())
 

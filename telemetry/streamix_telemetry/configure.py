@@ -17,7 +17,7 @@ from opentelemetry.trace import ProxyTracerProvider
 
 from streamix_queue.core.config import number
 from streamix_telemetry import settings
-from streamix_telemetry.health import HealthServer
+from streamix_telemetry.health import HealthServer, port_of_process
 from streamix_telemetry.log_setup import configure_logging
 from streamix_telemetry.wiring import running_probes
 
@@ -125,7 +125,8 @@ def configure(
         provide = partial(sdk_setup.provide, service_name, sampler, exporters)
     server = None
     if metrics_port is not None:
-        server = HealthServer(metrics_host, metrics_port, chosen.registry, running_probes)
+        port = port_of_process(metrics_port)
+        server = HealthServer(metrics_host, port, chosen.registry, running_probes)
     # Nothing is changed before all that can fail has been done.
     configure_logging(logs, log_level, log_stream)
     settings.change(chosen)

@@ -26,7 +26,7 @@ from prometheus_client.exposition import choose_encoder
 
 from streamix_queue.core.errors import ConfigError
 
-__all__ = ["Health", "HealthServer", "Probe"]
+__all__ = ["Health", "HealthServer", "Probe", "port_of_process"]
 
 _MAX_CONNECTIONS = 16
 _LONGEST_CONNECTION_S = 10.0
@@ -63,6 +63,15 @@ class Probe(Protocol):
         ...
 
 
+def port_of_process(port: int) -> int:
+    """``port``, moved on by the number of this process under ``streamix run --processes``.
+
+    One page cannot speak for several processes, so each has its own; 0 stays 0.
+    """
+    index = os.environ.get("STREAMIX_PROCESS_INDEX", "")
+    return port + int(index) if port and index.isdecimal() else port
+
+
 class HealthServer:
     """Serves until it is closed. Slow or many clients cost it threads, of which there are few.
 
@@ -81,7 +90,7 @@ class HealthServer:
     ) -> None:
         try:
             self._server = _Server((host, port), registry, probes)
-        except (OSError, UnicodeError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigError(
                 f"metrics_port={port}: cannot listen on {host}:{port}: {reason}; another port, or 0 for any"

@@ -16,7 +16,7 @@ from streamix_queue.core.vitals import Vitals
 from streamix_telemetry import settings
 from streamix_telemetry.cells import Gauge, store_for
 from streamix_telemetry.collector import Target, backlog_for
-from streamix_telemetry.health import HealthServer
+from streamix_telemetry.health import HealthServer, port_of_process
 from streamix_telemetry.logs import LogContext, LogObserver
 from streamix_telemetry.metrics import ConsumerMetrics, PublisherMetrics, ReplayMetrics, consumer_gauges
 from streamix_telemetry.probes import ConsumerProbe
@@ -118,7 +118,8 @@ class ConsumerTelemetry:
         self._probe = ConsumerProbe(self._url, self._stream, self._group, vitals)
         if self._port is not None:
             probe = self._probe
-            self._server = HealthServer(self._host, self._port, self._registry, lambda: [probe])
+            port = port_of_process(self._port)
+            self._server = HealthServer(self._host, port, self._registry, lambda: [probe])
             self._target = Target(self._url, self._stream, self._group, self._lease_s)
             backlog_for(self._registry).watch(self._target)
         if self._metrics is not None:

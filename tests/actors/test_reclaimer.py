@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from streamix_queue.actors.reclaimer import Reclaimer
@@ -163,3 +165,92 @@ def test_an_entry_in_hand_is_only_refreshed_when_it_is_reclaimed_by_ourselves(be
     assert mine.deliveries == 2
     assert bench.dispatch.take(1, timeout=0.0) is None
     assert bench.stated(SuspectStarted) == []
+
+
+def test_a_suspect_waits_until_the_end_of_the_one_before_is_in_redis(bench: Workbench) -> None:
+    """Were it to kill us, the one before would come back and be blamed as well."""
+    leave_behind(bench, 2)
+    reclaimer = bench.reclaimer()
+    reclaimer.run_once()
+    bench.sweeps.ring()
+    reclaimer.step()
+    turn = bench.dispatch.take(1, timeout=0.0)
+    assert turn is not None
+    first = turn.next()
+    assert first is not None
+    first.outcome, first.finished_at = ACK, time.perf_counter()
+    bench.letters.put([first])
+    bench.dispatch.done(1, turn, 1, 0.001)
+
+    bench.sweeps.ring()
+    reclaimer.step()
+    assert len(bench.stated(SuspectStarted)) == 1
+
+    settle_all(bench)
+    bench.sweeps.ring()
+    reclaimer.step()
+    assert len(bench.stated(SuspectStarted)) == 2
+
+
+def test_a_suspect_whose_lease_may_have_lapsed_is_renewed_before_it_is_counted(bench: Workbench) -> None:
+    leave_behind(bench, 1)
+    reclaimer = bench.reclaimer()
+    reclaimer.run_once()
+    ((held,),) = bench.leases.snapshot().values()
+    held.leased_at -= LEASE_S + 1
+
+    bench.sweeps.ring()
+    reclaimer.step()
+    assert bench.stated(SuspectStarted) == []
+
+    bench.sweeps.ring()
+    reclaimer.step()
+    assert [fact.starts for fact in bench.stated(SuspectStarted)] == [1]
+    assert time.monotonic() - held.leased_at < LEASE_S / 2
+
+
+def test_a_start_whose_reply_was_lost_is_counted_once(bench: Workbench) -> None:
+    leave_behind(bench, 1)
+    reclaimer = bench.reclaimer()
+    reclaimer.run_once()
+    bench.server.fail_next("suspect", BrokerUnavailable("lost"), after=True)
+    bench.sweeps.ring()
+    with pytest.raises(BrokerUnavailable):
+        reclaimer.step()
+
+    bench.sweeps.ring()
+    reclaimer.step()
+
+    assert [fact.starts for fact in bench.stated(SuspectStarted)] == [1]
+
+
+def test_after_an_outage_the_owners_of_entries_renew_before_anybody_reclaims(bench: Workbench) -> None:
+    leave_behind(bench, 1)
+    reclaimer = bench.reclaimer()
+    reclaimer.on_transient(BrokerUnavailable("down"), 1)
+
+    assert reclaimer.run_once() > 0
+    assert len(bench.leases) == 0
+
+    reclaimer.run_once()
+    assert len(bench.leases) == 1
+
+
+def test_when_redis_stood_still_the_owners_of_entries_renew_before_anybody_reclaims(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_behind(bench, 1)
+    reclaimer = bench.reclaimer()
+    ping, clock = reclaimer.broker.ping, time.monotonic
+    late = 0.0
+
+    def ping_for_long() -> None:
+        nonlocal late
+        ping()
+        late = LEASE_S
+
+    monkeypatch.setattr(reclaimer.broker, "ping", ping_for_long)
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + late)
+    reclaimer.run_once()
+
+    assert len(bench.leases) == 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from streamix_queue.broker.protocol import Answer
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
@@ -17,6 +20,7 @@ from streamix_queue.core.outcome import (
     Reason,
     RetryLater,
 )
+from streamix_queue.core.settlement import AckEntries, Command
 from streamix_queue.runtime import Closed
 from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench
 
@@ -217,10 +221,39 @@ def test_the_failure_of_a_message_whose_group_was_destroyed_is_still_retried(ben
     delivery.outcome = RetryLater(0)
     delivery.failure = Failure("ValueError", "boom")
     bench.letters.put([delivery])
+    settler = bench.settler()
 
-    bench.settler().step()
+    settler.step()  # pending for nobody, says Redis
+    settler.step()  # and our lease ran then: so we hold the only copy
 
     assert len(bench.me.due(10).members) == 1
+
+
+def test_the_failure_of_a_message_that_another_has_handled_meanwhile_is_not_retried(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is frozen past its lease at the worst moment: it has decided, and not yet sent."""
+    bench.publish()
+    (delivery,) = bench.deliver()
+    delivery.outcome = RetryLater(0)
+    delivery.failure = Failure("ValueError", "boom")
+    bench.letters.put([delivery])
+    settler, peer = bench.settler(), bench.broker("peer")
+    send = settler.broker.settle
+
+    def frozen_before_it_sends(commands: Sequence[Command]) -> list[Answer]:
+        bench.later(LEASE_S + 1)
+        delivery.leased_at -= LEASE_S + 1
+        (taken,) = peer.reclaim(delivery.key, 1, b"0-0", 9).entries
+        peer.settle([AckEntries(delivery.key, [taken[0]])])
+        return send(commands)
+
+    monkeypatch.setattr(settler.broker, "settle", frozen_before_it_sends)
+    settler.step()
+
+    assert bench.me.due(10).members == []
+    assert bench.stated(LeaseLost) != []
+    assert len(bench.leases) == 0
 
 
 def test_a_closed_mailbox_is_emptied_before_the_settler_ends(bench: Workbench) -> None:

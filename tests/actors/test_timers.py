@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from streamix_queue.broker.memory_store import SortedSet
@@ -107,6 +109,41 @@ def test_a_held_entry_that_is_trimmed_away_stays_ours_and_is_told_once(bench: Wo
 
     assert not mine.lost and mine.orphan
     assert [fact.held for fact in bench.stated(Trimmed)] == [True]
+
+
+def test_an_entry_that_is_gone_after_the_lease_lapsed_was_anothers(bench: Workbench) -> None:
+    """Frozen past the lease: a peer had it, and acked it. No copy of ours may be written now."""
+    bench.publish()
+    (mine,) = bench.deliver()
+    bench.me.settle([AckEntries(bench.keys.stream, [mine.entry_id])])
+    mine.leased_at -= LEASE_S
+
+    bench.renewer().run_once()
+
+    assert mine.lost
+    assert not mine.orphan
+    assert bench.stated(Trimmed) == []
+    assert len(bench.stated(LeaseLost)) == 1
+
+
+def test_the_answer_about_a_lease_that_was_renewed_otherwise_meanwhile_is_disregarded(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.publish()
+    (mine,) = bench.deliver()
+    renewer = bench.renewer()
+    renew = renewer.broker.renew
+
+    def reclaimed_just_before(key: bytes, leases: Sequence[tuple[bytes, int]]) -> list[int]:
+        bench.later(LEASE_S + 1)
+        bench.reclaimer().run_once()  # our own: we were frozen
+        return renew(key, leases)
+
+    monkeypatch.setattr(renewer.broker, "renew", reclaimed_just_before)
+    renewer.run_once()
+
+    assert mine.deliveries == 2
+    assert not mine.lost
 
 
 def test_an_entry_that_was_just_acked_is_not_taken_for_a_trimmed_one(bench: Workbench) -> None:

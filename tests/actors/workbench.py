@@ -12,6 +12,7 @@ from streamix_queue.actors.fetcher import Fetcher, Prefetch
 from streamix_queue.actors.groups import Groups
 from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Outage
+from streamix_queue.actors.pauses import Pauses
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
 from streamix_queue.actors.router import Router
@@ -76,6 +77,7 @@ class Workbench:
         self.letters: Letters = Letters()
         self.dispatch = Dispatch(dict.fromkeys(events, concurrency), concurrency)
         self.router = Router(self.registrations, self.dispatch, self.leases, self.letters)
+        self.pauses = Pauses(events, self.dispatch, self.router, self.facts.append)
         self.outage = Outage(self.facts.append)
         self.unconfirmed = Unconfirmed()
         self.retries, self.sweeps = Alarm(), Alarm()
@@ -202,6 +204,7 @@ class Workbench:
             origin=Origin("orders", "billing", self.name),
             alarm=self.retries,
             on_nudge=self._nudged,
+            on_paused=self.pauses.apply,
             notice=self.facts.append,
         )
 

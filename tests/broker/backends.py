@@ -223,7 +223,7 @@ class MemoryBackend(Backend):
     def remove_consumer(self, key: bytes, name: bytes) -> None:
         with self.server.data() as store:
             _, group = store.group(key, self.keys.group)
-            group.consumers.discard(name)
+            group.consumers.pop(name, None)
             for entry_id in [i for i, p in group.pending.items() if p.owner == name]:
                 del group.pending[entry_id]
 

@@ -222,7 +222,7 @@ def test_settling_an_entry_forgets_that_it_was_a_suspect(
 
     one(me, command(fresh(backend.keys.stream, first)))
 
-    assert backend.mapping(backend.keys.suspects) == {second: b"1"}
+    assert backend.mapping(backend.keys.suspects) == {second: b"1 1"}
 
 
 def test_a_batch_is_carried_out_in_order_with_an_answer_for_each(

@@ -54,18 +54,20 @@ def half_way(server: Server, stream: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_replay_that_is_killed_half_way_replays_nothing_twice_and_forgets_nothing(
-    server: Server, stream: str
+    any_server: Server, stream: str
 ) -> None:
-    service = dead_lettered(server, stream, MANY)
-    mailer = Service(server.url, stream, "mailer", start_from="latest")
-    with Admin(server.url, stream) as admin, running(service, mailer):
+    service = dead_lettered(any_server, stream, MANY)
+    mailer = Service(any_server.url, stream, "mailer", start_from="latest")
+    with Admin(any_server.url, stream) as admin, running(service, mailer):
         for _ in range(2):
-            with half_way(server, stream) as command:
+            with half_way(any_server, stream) as command:
                 command.kill()
         rest = admin.count_dead_letters()
         assert 0 < rest < MANY - 1
 
-        last = streamix("dlq", "replay", "--all", "--yes", env={"REDIS_URL": server.url, "STREAM": stream})
+        last = streamix(
+            "dlq", "replay", "--all", "--yes", env={"REDIS_URL": any_server.url, "STREAM": stream}
+        )
 
         assert last.code == 0
         assert f"Replayed {rest} of {rest}." in last.err

@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["ROOT", "Block", "blocks_of"]
 
 ROOT = Path(__file__).parents[2]
-_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -185,4 +185,4 @@ def test_the_extras_that_the_readme_installs_exist() -> None:
 
     assert extras is not None
     for extra in extras.group(1).split(","):
-        assert re.search(rf"^{extra} = \[", declared, re.M)
+        assert re.search(rf"^{extra} = \[", declared, re.MULTILINE)

@@ -17,6 +17,7 @@ from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
 from streamix_queue.actors.router import Router
 from streamix_queue.actors.settlements import Planner
+from streamix_queue.actors.settler import Settler
 from streamix_queue.actors.worker import Worker
 from streamix_queue.broker import redis as broker
 from streamix_queue.broker.link import Script
@@ -123,6 +124,11 @@ def _held_twice() -> None:
     _patch(LeaseTable, "add", add_all)
 
 
+def _unconfirmed_forgotten() -> None:
+    """What was sent to be settled, and whose reply was lost, is not sent again."""
+    _patch(Settler, "_to_be_resent", lambda settler, batch: False)
+
+
 def _ack_apart() -> None:
     """A retry or dead letter is written and the ack never follows, as after a death between the two."""
     _edit("_SCHEDULE", _ACK, "")
@@ -194,6 +200,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "stale_counted": _stale_counted,
     "suspects_in_a_hurry": _suspects_in_a_hurry,
     "held_twice": _held_twice,
+    "unconfirmed_forgotten": _unconfirmed_forgotten,
     "ack_apart": _ack_apart,
     "held_on": _held_on,
     "name_trusted": _name_trusted,

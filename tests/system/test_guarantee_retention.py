@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from streamix_queue import Publisher
+from streamix_queue.core.facts import BrokerDown, Fact
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.upkeep_facts import UpkeepRefused
 from tests.support.fleet import Fleet
 from tests.support.members import Handler, dead_letters, eventually, member
 from tests.support.servers import Server
@@ -24,6 +26,7 @@ def length(server: Server, stream: str) -> int:
         return int(client.xlen(stream))
 
 
+@pytest.mark.slow
 def test_with_its_default_a_consumer_keeps_a_day(any_server: Server, stream: str) -> None:
     """What everybody is done with goes when it is a day old, and not before."""
     with any_server.client() as client:
@@ -102,18 +105,32 @@ def test_members_of_0_1_0_lose_nothing_beside_a_janitor(any_server: Server, stre
         assert len(rest[0][1]) == 600
 
 
+class Refusals:
+    """An observer that keeps what the janitor was refused."""
+
+    def __init__(self) -> None:
+        self.chores: list[str] = []
+
+    def notice(self, fact: Fact) -> None:
+        assert not isinstance(fact, BrokerDown)
+        if isinstance(fact, UpkeepRefused):
+            self.chores.append(fact.chore)
+
+
 def test_a_user_without_the_right_to_trim_still_consumes(any_server: Server, stream: str) -> None:
     with any_server.client() as client:
         client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-xtrim", "-xinfo")
     url = any_server.url.replace("redis://", "redis://app:pw@")
-    handler = Handler()
-    consumer = member(url, stream, keep_ms=0)
+    handler, refusals = Handler(), Refusals()
+    consumer = member(url, stream, keep_ms=0, observers=[refusals])
     consumer.on("thing", handler)
     try:
         with consumer, Publisher(url, stream) as publisher:
             publisher.publish_many([("thing", {"n": n}) for n in range(300)])
             handler.wait_for(300)
+            eventually(lambda: refusals.chores, what="the janitor says that it may not")
             assert consumer.running
+        assert refusals.chores == ["trim", "inboxes", "names"]
     finally:
         with any_server.client() as client:
             client.execute_command("ACL", "DELUSER", "app")
@@ -134,7 +151,7 @@ def test_nothing_is_left_of_a_stop_in_the_keys_of_the_group(any_server: Server, 
 @pytest.mark.timeout(120)
 def test_three_groups_one_slow_one_stopped_half_way() -> None:
     """The load script's scenario in small, by the same code: see load/retention.py."""
-    command = [sys.executable, "-m", "load.retention", "--messages", "20000", "--server", "valkey9"]
+    command = [sys.executable, "-m", "load.retention", "--messages", "12000", "--server", "valkey9"]
     path = os.pathsep.join([str(ROOT), str(ROOT / "telemetry")])
     done = subprocess.run(
         command,

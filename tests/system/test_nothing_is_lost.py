@@ -130,7 +130,7 @@ class Producer(threading.Thread):
 def test_a_server_that_is_killed_and_restarted_under_load_loses_nothing(
     start_server: Callable[..., Server], stream: str, tmp_path: Path, kind: str, fsync: str
 ) -> None:
-    """Fails when entries are acked before their handler ends (mutant ack_first).
+    """Fails when what Redis has not confirmed is forgotten (mutant unconfirmed_forgotten).
 
     What the server had answered is with the kernel, which outlives it; a power cut is another matter.
     """

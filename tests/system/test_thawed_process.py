@@ -20,7 +20,7 @@ def test_a_signal_right_after_the_thaw_stops_it(
     The kernel gives the signal to another thread then, and Python runs handlers on the main one.
     """
     with Fleet(any_server, stream, tmp_path) as fleet:
-        for _ in range(5):
+        for _ in range(3):
             process = fleet.start()
             fleet.wait_for("settled", fleet.publish())
             process.freeze()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import threading
 import time
 
@@ -159,6 +160,7 @@ def test_a_child_after_a_fork_counts_on_though_a_lock_was_held() -> None:
     with store.lock:
         pid = os.fork()
         if pid == 0:
+            signal.alarm(10)  # a child that waits for the lock is not to wait for ever
             metrics.notice(facts.Published("s", 1, 0.0, 1, "", (1,)))
             page = Page.of(registry)
             counted = page.value("streamix_published_messages_total", error_type="") == 1

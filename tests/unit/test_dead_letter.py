@@ -206,6 +206,7 @@ def test_a_trimmed_entry_leaves_a_marker() -> None:
     assert (letter.id, letter.event, letter.data.reason) == (LETTER_ID, "unknown", "trimmed")
     assert (letter.data.source_stream_id, letter.data.group) == ("1713982500001-0", "service-a")
     assert "trimmed or deleted" in letter.data.error
+    assert (letter.retries, letter.data.retries, letter.data.replays) == (0, 0, 0)
 
 
 @given(st.binary())
@@ -241,6 +242,7 @@ def test_a_letter_of_0_1_0_is_read_and_what_it_does_not_tell_is_empty() -> None:
     assert (letter.data.error, letter.data.source_stream_id) == ("Connection timeout", "1713982500001-0")
     assert letter.data.reason == "retries_exhausted", "the only reason that 0.1.0 knew"
     assert (letter.data.group, letter.data.consumer, letter.data.attempts) == ("", "", [])
+    assert letter.data.replays == 0
 
 
 def test_the_message_field_of_a_letter_may_stand_anywhere() -> None:

@@ -15,7 +15,14 @@ from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.config import ConsumerConfig
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.outcome import Policy
-from streamix_queue.core.registration import Registration, is_async, make_registration, typed_payload
+from streamix_queue.core.registration import (
+    Registration,
+    is_async,
+    leave_a_thread_for_others,
+    make_registration,
+    typed_payload,
+    with_concurrency,
+)
 
 DEFAULTS = ConsumerConfig(
     redis_url="redis://localhost:6379/0",
@@ -293,6 +300,40 @@ def test_an_event_gets_no_more_threads_than_there_are(concurrency: Any) -> None:
         str(raised.value)
         == f"concurrency={concurrency!r}: expected a whole number from 1 to 8 (the consumer's)"
     )
+
+
+def shares(registrations: dict[str, Registration]) -> dict[str, int]:
+    return {event: registration.concurrency for event, registration in registrations.items()}
+
+
+@pytest.mark.parametrize(
+    ("events", "threads", "most"),
+    [(1, 8, 8), (2, 8, 7), (3, 8, 7), (2, 2, 1), (2, 1, 1), (1, 1, 1), (0, 4, 4)],
+)
+def test_no_event_may_take_every_thread_if_there_are_others(events: int, threads: int, most: int) -> None:
+    registrations = {str(number): registered(plain) for number in range(events)}
+
+    shared = leave_a_thread_for_others(with_concurrency(registrations, threads), threads)
+
+    assert shares(shared) == dict.fromkeys(registrations, most)
+
+
+def test_who_says_how_many_may_take_them_all() -> None:
+    registrations = {
+        "few": registered(plain, concurrency=2),
+        "all": registered(plain, concurrency=8),
+        "rest": registered(plain),
+    }
+
+    assert shares(leave_a_thread_for_others(registrations, 8)) == {"few": 2, "all": 8, "rest": 7}
+
+
+def test_with_another_concurrency_each_event_has_its_share_of_that() -> None:
+    registrations = {"few": registered(plain, concurrency=2), "rest": registered(plain)}
+
+    assert shares(with_concurrency(registrations, 16)) == {"few": 2, "rest": 16}
+    assert shares(with_concurrency(registrations, 1)) == {"few": 1, "rest": 1}
+    assert shares(registrations) == {"few": 2, "rest": 8}, "the old ones are left as they were"
 
 
 @pytest.mark.parametrize("timeout_ms", [1, WEEK_MS])
