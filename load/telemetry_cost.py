@@ -175,7 +175,7 @@ def sdk_alone() -> Work:
         for delivery in batch:
             parent = propagate.extract(carrier, context=context.Context())
             link = Link(trace.get_current_span(parent).get_span_context())
-            own = {
+            own: dict[str, str | int | float] = {
                 **base,
                 "messaging.message.id": delivery.entry_id.decode(),
                 "messaging.message.conversation_id": "c0ffee00-0000-4000-8000-000000000000",

@@ -341,9 +341,6 @@ class Dispatch:
                 if box.ready and not box.queue:
                     box.ready = False
                     self._ready.remove(box)
-                elif box.queue and not box.ready and box.running < box.limit:
-                    box.ready = True
-                    self._ready.append(box)
             self._changed.notify_all()
             return withdrawn
 

@@ -84,6 +84,7 @@ class Reclaimer(BrokerActor):
         self._next_sweep = 0.0
         self._may_have_lost_a_reply = False
         self._was_away = False
+        self._usual_ping_s = 0.0
         # Suspects: delivered before without a recorded outcome, waiting to run alone.
         self._waiting: deque[Delivery] = deque()
         self._last: Delivery | None = None  # the suspect started last
@@ -151,7 +152,10 @@ class Reclaimer(BrokerActor):
         """
         asked = time.monotonic()
         self.broker.ping()
-        stood_still = time.monotonic() - asked > self._every_s / 2
+        took = time.monotonic() - asked
+        # More than usual: over a link that is always slow somebody has to reclaim as well.
+        stood_still = took > max(self._every_s / 2, 3 * self._usual_ping_s)
+        self._usual_ping_s += (took - self._usual_ping_s) * 0.3
         was_away, self._was_away = self._was_away, False
         return not (was_away or stood_still)
 
@@ -197,7 +201,7 @@ class Reclaimer(BrokerActor):
             self._unmarked.popleft()
 
     def _may_start_suspect(self) -> bool:
-        """Not before the end of the one before is in Redis: were the next to kill us, both would be blamed."""
+        """Not before the end of the last one is in Redis: were the next to kill us, both would be blamed."""
         last = self._last
         if last is not None and self._leases.get(last.key, last.entry_id) is last:
             ended = time.perf_counter() - last.finished_at if last.finished_at else 0.0

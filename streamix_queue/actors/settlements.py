@@ -109,7 +109,11 @@ class Planner:
         """Whether we hold the only copy of what is pending for nobody; then the batch may be sent again.
 
         The lease ran when Redis answered, so nobody else can have had the entry: it was trimmed, or
-        its group destroyed.
+        its group destroyed. Asked before the command that would prove nothing: we may be frozen between.
+
+        Args:
+            batch: What Redis has answered `Verdict.GONE` to; made fit to be sent again.
+            monotonic: ``time.monotonic()`` after the answer.
         """
         command = batch.command
         if batch.sent_before or not isinstance(command, (Schedule, Bury, Forward)) or command.lease.fresh:

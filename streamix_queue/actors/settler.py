@@ -127,10 +127,8 @@ class Settler(BrokerActor):
                 self._hold(batch, answer)
             elif isinstance(answer, list):
                 settled += self._handed_back(batch, answer)
-            elif answer is Verdict.GONE and self._planner.insist(batch, monotonic=time.monotonic()):
-                self._unconfirmed.batches.append(batch)
             elif answer is Verdict.STOLEN or (answer is Verdict.GONE and not batch.sent_before):
-                self._lost(batch)
+                self._not_ours(batch, answer)
             else:
                 if answer is Verdict.DROPPED:
                     batch.deliveries[0].source = "dropped"
@@ -168,6 +166,13 @@ class Settler(BrokerActor):
             return False
         batch.resend()
         return True
+
+    def _not_ours(self, batch: Batch, answer: Verdict) -> None:
+        # The clock is asked after the answer: see `Planner.insist`.
+        if answer is Verdict.GONE and self._planner.insist(batch, monotonic=time.monotonic()):
+            self._unconfirmed.batches.append(batch)
+        else:
+            self._lost(batch)
 
     def _lost(self, batch: Batch) -> None:
         self._leases.remove(batch.deliveries)

@@ -58,7 +58,7 @@ class Counter:
     __slots__ = ("value",)
 
     def __init__(self) -> None:
-        self.value = 0.0
+        self.value: float = 0.0
 
 
 class Histogram:
@@ -67,9 +67,9 @@ class Histogram:
     __slots__ = ("bounds", "counts", "exemplars", "total")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+        self.bounds: tuple[float, ...] = bounds
+        self.counts: list[int] = [0] * (len(bounds) + 1)
+        self.total: float = 0.0
         self.exemplars: dict[int, tuple[str, str, float, float]] = {}
 
     def observe(self, value: float) -> None:
@@ -110,7 +110,7 @@ class Store(Collector):
     """All cells and gauges of one registry. Who makes or writes a cell holds ``lock``."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self._counters: dict[str, dict[tuple[str, ...], Counter]] = {}
         self._histograms: dict[str, dict[tuple[str, ...], Histogram]] = {}
         self._sources: list[GaugeSource] = []

@@ -33,9 +33,9 @@ class ReplayTracing:
 
     def __init__(self, server: Attributes, stream: str) -> None:
         self.stream = stream
-        self.dead_letters = dead_letter_key(stream)
+        self.dead_letters: str = dead_letter_key(stream)
         client = f"{socket.gethostname()}-{os.getpid()}"
-        self.base = names.base_attributes(server, stream, client)
+        self.base: Attributes = names.base_attributes(server, stream, client)
 
     def replaying(self, run: ReplayRun) -> AbstractContextManager[None] | None:
         """The span of the whole; a root unless the operator has one."""

@@ -31,9 +31,9 @@ class Kept:
     __slots__ = ("context", "creation", "recorded")
 
     def __init__(self, span: Span, creation: SpanContext | None) -> None:
-        self.context = span.get_span_context()
-        self.creation = creation
-        self.recorded = span.is_recording()
+        self.context: SpanContext = span.get_span_context()
+        self.creation: SpanContext | None = creation
+        self.recorded: bool = span.is_recording()
 
 
 def ids_of(delivery: Delivery) -> Ids | None:

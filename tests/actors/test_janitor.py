@@ -275,14 +275,15 @@ def test_a_refusal_of_one_chore_leaves_the_others(bench: Workbench) -> None:
 
 def test_an_outage_is_over_as_soon_as_the_janitor_has_an_answer(bench: Workbench) -> None:
     one = janitor(bench)
-    one._wait_s = 0.0
+    one._wait_s = 0.01
     bench.server.fail_next("take_turn", BrokerUnavailable("gone"))
     with pytest.raises(BrokerUnavailable) as caught:
         one.step()
     one.on_transient(caught.value, 1)
     assert len(bench.stated(BrokerDown)) == 1
 
-    one.step()  # at once, and not after the usual wait
+    assert one._wait_s == 0.0, "it looks again at once, and not after the usual wait"
+    one.step()
 
     assert len(bench.stated(BrokerUp)) == 1
 

@@ -7,14 +7,17 @@ from collections import deque
 
 import pytest
 
+from streamix_queue import Consumer
+from streamix_queue.actors.assembly import Assembly
 from streamix_queue.actors.dispatch import Dispatch
+from streamix_queue.broker.memory import MemoryConsumerBroker
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import SuspectStarted
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import PARK
 from streamix_queue.core.upkeep_facts import EventPaused, EventResumed
-from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench
+from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench, registration
 
 
 def delivery(event: str, number: int = 0) -> Delivery:
@@ -247,6 +250,19 @@ def test_a_suspect_of_a_paused_event_is_not_started(bench: Workbench) -> None:
     assert len(bench.stated(SuspectStarted)) == 1
     assert bench.dispatch.take(1, 0.0) is None
     assert inbox_ids(bench) == [message_id]
+
+
+def test_a_member_that_starts_knows_the_pauses_before_it_reads_anything(bench: Workbench) -> None:
+    bench.broker("operator").pause([EVENT])
+    config = Consumer(stream="orders", group="billing")._config
+    events = {event: registration(event, concurrency=1) for event in (EVENT, OTHER)}
+    assembly = Assembly(
+        config, events, lambda keys, name, timeout_s: MemoryConsumerBroker(bench.server, keys, name)
+    )
+
+    assembly.prepare()
+
+    assert (assembly.dispatch.is_paused(EVENT), assembly.dispatch.is_paused(OTHER)) == (True, False)
 
 
 def test_an_outage_changes_no_pause(bench: Workbench) -> None:

@@ -236,21 +236,40 @@ def test_after_an_outage_the_owners_of_entries_renew_before_anybody_reclaims(ben
     assert len(bench.leases) == 1
 
 
-def test_when_redis_stood_still_the_owners_of_entries_renew_before_anybody_reclaims(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leave_behind(bench, 1)
-    reclaimer = bench.reclaimer()
+def slow_ping(monkeypatch: pytest.MonkeyPatch, reclaimer: Reclaimer) -> None:
+    """Let each ping take a lease, by the clock."""
     ping, clock = reclaimer.broker.ping, time.monotonic
     late = 0.0
 
     def ping_for_long() -> None:
         nonlocal late
         ping()
-        late = LEASE_S
+        late += LEASE_S
 
     monkeypatch.setattr(reclaimer.broker, "ping", ping_for_long)
     monkeypatch.setattr(time, "monotonic", lambda: clock() + late)
+
+
+def test_when_redis_stood_still_the_owners_of_entries_renew_before_anybody_reclaims(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_behind(bench, 1)
+    reclaimer = bench.reclaimer()
+    slow_ping(monkeypatch, reclaimer)
+
     reclaimer.run_once()
 
     assert len(bench.leases) == 0
+
+
+def test_over_a_link_that_is_always_slow_entries_are_reclaimed_all_the_same(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_behind(bench, 1)
+    reclaimer = bench.reclaimer()
+    slow_ping(monkeypatch, reclaimer)
+
+    for _ in range(4):
+        reclaimer.run_once()
+
+    assert len(bench.leases) == 1

@@ -96,8 +96,8 @@ def test_our_own_name_stays_however_silent_it_was(backend: Backend) -> None:
 
 
 def test_a_name_with_something_pending_stays(backend: Backend, me: ConsumerBroker) -> None:
-    silent(backend, "old", backend.keys.stream)
     (entry_id,) = backend.leased(backend.consumer("crashed"), 1)
+    silent(backend, "old", backend.keys.stream)  # after it, so less silent
 
     eventually(lambda: me.remove_idle([backend.keys.stream], 1))
 

@@ -130,6 +130,10 @@ def publishing_many(reader: Reader) -> None:
         assert client.xlen("app.events") == 1001
 
 
+def held_back(reader: Reader) -> None:
+    assert reader.output(block("max_backlog=")) == "published\n"
+
+
 def embedded_in_a_service(reader: Reader) -> None:
     publish("user.created", {"user_id": "7"}, redis_url=reader.server.url)
     process = reader.python(block("with consumer:"), stdin="")
@@ -138,11 +142,17 @@ def embedded_in_a_service(reader: Reader) -> None:
     assert process.returncode == 0, err + out
 
 
+def telemetry_in_one_call(reader: Reader) -> None:
+    assert reader.output(block("from streamix_telemetry import configure")) == ""
+
+
 SCENES: dict[Callable[[Reader], None], list[str]] = {
     the_first_screen: ['publish("user.created", {"user_id": "123"', "def on_user_created", "User created: 123\n"],
     what_happens_when_a_handler_fails: ["def charge", "streamix dlq ls"],
     publishing_many: ["publisher.publish_many("],
+    held_back: ["max_backlog="],
     embedded_in_a_service: ["with consumer:"],
+    telemetry_in_one_call: ["from streamix_telemetry import configure"],
 }
 """Each scene and the blocks that it runs."""
 

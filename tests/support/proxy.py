@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server that does what networks do: delay, stall, cut, lose a reply."""
+"""A TCP proxy in front of a server that does what networks do: delay, stall, cut, lose a message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 @dataclass
 class Fault:
-    """One planned loss: the command is carried out, and its reply does not arrive.
+    """One planned loss: a command that is never carried out, or a reply that does not arrive.
 
     Attributes:
         happened: Set when it has.
@@ -31,10 +31,11 @@ class Fault:
     nth: int
     holding: bytes
     let_through: int
+    of_request: bool = False
     happened: threading.Event = field(default_factory=threading.Event)
 
     def wait(self, timeout_s: float = 10.0) -> None:
-        assert self.happened.wait(timeout_s), f"no reply to {self.names} was lost within {timeout_s} s"
+        assert self.happened.wait(timeout_s), f"nothing of {self.names} was lost within {timeout_s} s"
 
 
 class Proxy:
@@ -77,6 +78,13 @@ class Proxy:
             let_through: Pass on so many bytes of it first; at most all but the last.
         """
         fault = Fault(frozenset({_key(command)}), nth, holding, let_through)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def lose_request(self, command: str, *, nth: int = 1) -> Fault:
+        """Cut the connection instead of passing on the ``nth`` such command from now on."""
+        fault = Fault(frozenset({_key(command)}), nth, b"", 0, of_request=True)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -133,13 +141,15 @@ class Proxy:
         """Wait while stalled."""
         self._flowing.wait()
 
-    def fault_for(self, key: bytes, reply: bytes) -> Fault | None:
-        """The fault that this reply falls victim to."""
-        if reply[:1] == b"-" or reply in (b"*-1\r\n", b"$-1\r\n"):
+    def fault_for(self, key: bytes, reply: bytes | None) -> Fault | None:
+        """The fault that this reply, or None for the command itself, falls victim to."""
+        if reply is not None and (reply[:1] == b"-" or reply in (b"*-1\r\n", b"$-1\r\n")):
             return None
         with self._lock:
             for fault in self._faults:
-                if key in fault.names and fault.holding in reply:
+                if fault.of_request != (reply is None) or key not in fault.names:
+                    continue
+                if reply is None or fault.holding in reply:
                     fault.nth -= 1
                     if fault.nth == 0:
                         self._faults.remove(fault)
@@ -200,6 +210,9 @@ class _Connection:
                     key = _name_of(_parts(request))
                     self._proxy.note(key)
                     self._proxy.gate()
+                    if (fault := self._proxy.fault_for(key, None)) is not None:
+                        fault.happened.set()
+                        raise OSError("lost on the way")
                     self._asked.append(key)  # before the server can answer
                     self._server.sendall(request)
         self.cut()

@@ -118,6 +118,7 @@ def test_those_that_wait_behind_a_suspect_are_not_blamed_for_its_deaths(
         fleet.wait_until_taken(16)
         for _ in range(MAX_DELIVERIES):
             fleet.wait_for("started", at_it, by=process)
+            time.sleep(0.2)  # a chance for what must not happen: that the others are counted, too
             process.kill()
             process = fleet.start(prefetch=16, concurrency=1)
         for message in waiting:

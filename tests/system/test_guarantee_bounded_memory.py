@@ -40,7 +40,7 @@ def test_a_backlog_of_100_000_messages_is_not_held(any_server: Server, stream: s
     ):
         process.wait_for(lambda r: len(process.records("finished")) >= 50)
         before, most = _memory_mb(process.pid, "VmRSS"), 0
-        while len(process.records("finished")) < 600:
+        while len(process.records("finished")) < 400:
             most = max(most, pending(client, stream))
             time.sleep(0.02)  # between two samples
         after = _memory_mb(process.pid, "VmRSS")
@@ -96,16 +96,16 @@ def test_a_slow_event_does_not_stop_a_fast_one(any_server: Server, stream: str, 
     consumer.on("slow", slow)
     consumer.on("fast", fast)
     if slow_first:
-        _publish(any_server, stream, 2000, "slow")
+        _publish(any_server, stream, 5000, "slow")
     with consumer, Publisher(any_server.url, stream) as publisher:
         if slow_first:
             slow.wait_for(3)
         else:
             publisher.publish("fast", {"n": -1, "sent": time.monotonic()})
             fast.wait_for(1)
-            _publish(any_server, stream, 2000, "slow")
+            _publish(any_server, stream, 5000, "slow")
         sent = 0 if slow_first else 1
-        until = time.monotonic() + 8
+        until = time.monotonic() + 5
         while time.monotonic() < until:
             publisher.publish_many([("fast", {"n": sent + i, "sent": time.monotonic()}) for i in range(10)])
             sent += 10
@@ -116,7 +116,7 @@ def test_a_slow_event_does_not_stop_a_fast_one(any_server: Server, stream: str, 
         ended.set()
 
     assert max(waits) < 3, sorted(waits)[-10:]
-    assert slows >= 9  # three threads, two seconds each, for eight seconds: nor is the slow one starved
+    assert slows >= 6  # three threads, two seconds each, for five seconds: nor is the slow one starved
 
 
 def test_a_fast_handler_reads_hundreds_at_a_time(any_server: Server, stream: str) -> None:

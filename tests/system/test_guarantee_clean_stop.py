@@ -27,6 +27,19 @@ def _publish(server: Server, stream: str, count: int, **data: Any) -> list[str]:
         return [m.id for m in publisher.publish_many([("thing", data) for _ in range(count)])]
 
 
+def _wait_for_a_sweep(peer: ConsumerProcess, server: Server) -> None:
+    """Until it has looked for what others left behind: its next look of its own is 20 s later."""
+    with server.client() as client:
+        client.config_resetstat()
+        peer.wait_until_ready()
+        # one for the stream and one for its inbox
+        eventually(lambda: _calls(client, "xautoclaim") >= 2, what="the first sweep")
+
+
+def _calls(client: Any, command: str) -> int:
+    return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
 def _stop(process: ConsumerProcess, number: signal.Signals) -> None:
     process.terminate() if number is signal.SIGTERM else process.interrupt()
 
@@ -47,7 +60,7 @@ def test_a_signal_lets_what_runs_end_and_hands_the_rest_to_a_peer_at_once(
         with ConsumerProcess.start(
             server.url, stream, "g", **_options(tmp_path, concurrency=8, prefetch=12)
         ) as two:
-            two.wait_until_ready()
+            _wait_for_a_sweep(two, server)
             _stop(one, number)
             two.wait_for(lambda r: len(two.records("started")) == 12, _AT_ONCE_S)
             assert not one.exited
@@ -65,23 +78,23 @@ def test_a_signal_lets_what_runs_end_and_hands_the_rest_to_a_peer_at_once(
 
 
 def test_a_handler_that_outlasts_the_drain_is_left_and_its_message_runs_again(
-    server: Server, stream: str, tmp_path: Path
+    any_server: Server, stream: str, tmp_path: Path
 ) -> None:
     """Fails when the process waits for ever, exits 0, or acks what did not end."""
     gate = tmp_path / "gate"
-    (message_id,) = _publish(server, stream, 1, do="gate", path=str(gate))
+    (message_id,) = _publish(any_server, stream, 1, do="gate", path=str(gate))
     options = {**_options(tmp_path), "claim_idle_ms": 1500}
-    with ConsumerProcess.start(server.url, stream, "g", drain_timeout_ms=700, **options) as one:
+    with ConsumerProcess.start(any_server.url, stream, "g", drain_timeout_ms=700, **options) as one:
         one.wait_for(lambda r: r["kind"] == "started")
         one.terminate()
         asked = time.monotonic()
         assert one.wait(10) not in (0, -signal.SIGTERM), one.stderr()
         assert 0.6 < time.monotonic() - asked < 4
         assert "DrainTimeout" in one.stderr()
-        with server.client() as client:
+        with any_server.client() as client:
             assert pending(client, stream) == 1
         gate.touch()
-        with ConsumerProcess.start(server.url, stream, "g", **options) as two:
+        with ConsumerProcess.start(any_server.url, stream, "g", **options) as two:
             two.wait_for(lambda r: r["kind"] == "finished" and r["message_id"] == message_id)
 
 
@@ -155,7 +168,7 @@ def test_suspects_that_wait_for_their_turn_are_handed_back_too(
                 lambda: client.xpending_range(stream, "g", "-", "+", 9, "dead") == [], what="taken over"
             )
         with ConsumerProcess.start(any_server.url, stream, "g", **options) as two:
-            two.wait_until_ready()
+            _wait_for_a_sweep(two, any_server)
             one.terminate()
             two.wait_for(lambda r: r["kind"] == "started" and r["pid"] == two.pid, _AT_ONCE_S)
             gate.touch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamix_queue import Publisher, Reject, Retry, StreamMessage
+from streamix_queue.admin import Admin, DeadLetterFilter
 from tests.support.members import Handler, dead_letters, eventually, member, pending
 from tests.support.servers import Server
 
@@ -102,27 +103,32 @@ def test_a_retry_survives_the_trimming_of_the_stream(server: Server, stream: str
     assert len(others.calls) == 10
 
 
-def test_what_comes_back_through_one_groups_inbox_is_seen_by_that_group_alone(
-    any_server: Server, stream: str
-) -> None:
-    """Fails when groups share an inbox (a replay goes there, as a retry does)."""
-    ours, theirs = Handler(), Handler()
-    one, other = member(any_server.url, stream, "one"), member(any_server.url, stream, "other")
+def test_a_replay_is_seen_by_the_group_that_failed_and_by_no_other(server: Server, stream: str) -> None:
+    """Fails when groups share an inbox, or a replay goes to the shared stream."""
+    mended = False
+
+    def fail_until_mended(data: dict[str, Any], message: StreamMessage) -> None:
+        if not mended:
+            raise Reject("not yet")
+
+    ours, theirs = Handler(fail_until_mended), Handler()
+    one, other = member(server.url, stream, "one"), member(server.url, stream, "other")
     one.on("thing", ours)
     other.on("thing", theirs)
-    with one, other, any_server.client() as client:
-        _publish(any_server, stream, 1)
-        ours.wait_for(1)
-        theirs.wait_for(1)
-        raw: Any = client.xrange(stream)
-        client.xadd(f"{stream}:one:inbox:thing", raw[0][1])
-        ours.wait_for(2)
-        _publish(any_server, stream, 1, first=1)
-        ours.wait_for(3)
-        theirs.wait_for(2)
+    with one, other, server.client() as client, Admin(server.url, stream) as admin:
+        _publish(server, stream, 3)
+        eventually(lambda: len(dead_letters(client, stream)) == 3, what="all dead letters")
+        mended = True
+        assert admin.replay(DeadLetterFilter()).ok
+        ours.wait_for(6)
+        _publish(server, stream, 1, first=3)
+        ours.wait_for(7)
+        theirs.wait_for(4)
+        assert dead_letters(client, stream) == []
+        assert client.xlen(stream) == 4
 
-    assert ours.values() == [0, 0, 1]
-    assert theirs.values() == [0, 1]
+    assert sorted(ours.values()) == [0, 0, 1, 1, 2, 2, 3]
+    assert theirs.values() == [0, 1, 2, 3]
 
 
 def test_no_group_waits_for_a_group_that_stands_still(any_server: Server, stream: str) -> None:

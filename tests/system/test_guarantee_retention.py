@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from streamix_queue import Publisher
+from streamix_queue.broker.redis import RedisConsumerBroker
 from streamix_queue.core.facts import BrokerDown, Fact
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.upkeep_facts import UpkeepRefused
 from tests.support.fleet import Fleet
 from tests.support.members import Handler, dead_letters, eventually, member
+from tests.support.old_release import OldRelease
 from tests.support.servers import Server
 
 ROOT = Path(__file__).parents[2]
+old = OldRelease()
 
 
 def length(server: Server, stream: str) -> int:
@@ -81,8 +86,44 @@ def test_memory_follows_the_slowest_group_through_kills(server: Server, stream: 
             client.config_set("stream-node-max-entries", 100)
 
 
-def test_members_of_0_1_0_lose_nothing_beside_a_janitor(any_server: Server, stream: str) -> None:
-    """A group that only an older version or other software reads is respected like any other."""
+def test_members_of_0_1_0_in_the_group_lose_nothing_beside_a_janitor(
+    any_server: Server, stream: str, tmp_path: Path
+) -> None:
+    handler = Handler(lambda data, message: time.sleep(0.002))
+    consumer = member(any_server.url, stream, keep_ms=0, prefetch=10)
+    consumer.on("thing", handler)
+    janitor = RedisConsumerBroker(any_server.url, Keys(stream, "g"), "janitor")
+    with consumer, Publisher(any_server.url, stream) as publisher, any_server.client() as client:
+        with old.consumer(any_server.url, stream, tmp_path, consumer="worker-1") as theirs:
+            ids: set[str] = set()
+
+            def all_handled() -> bool:
+                here = {call.message.id for call in handler.calls}
+                return {message["id"] for message in theirs.calls} | here >= ids
+
+            eventually(lambda: b"worker-1" in _names(client, stream))
+            for _ in range(3):
+                ids |= {m.id for m in publisher.publish_many([("thing", {"n": n}) for n in range(200)])}
+                eventually(all_handled)
+                janitor.remove_idle([stream.encode()], 0)  # also the names of members that live
+        assert theirs.calls
+        assert handler.calls
+        eventually(lambda: int(client.xlen(stream)) < 200, timeout_s=20)
+        assert dead_letters(client, stream) == []
+    janitor.close()
+
+
+def _names(client: redis.Redis, stream: str) -> set[bytes]:
+    infos: Any = client.xinfo_consumers(stream, "g")
+    return {info["name"] for info in infos}
+
+
+def _number(entry_id: bytes) -> tuple[int, int]:
+    ms, seq = entry_id.split(b"-")
+    return int(ms), int(seq)
+
+
+def test_a_group_of_other_software_loses_nothing(any_server: Server, stream: str) -> None:
     with any_server.client() as client, Publisher(any_server.url, stream) as publisher:
         client.xgroup_create(stream, "theirs", "0", mkstream=True)
         publisher.publish_many([("thing", {"n": n}) for n in range(1000)])
@@ -97,7 +138,7 @@ def test_members_of_0_1_0_lose_nothing_beside_a_janitor(any_server: Server, stre
             eventually(lambda: length(any_server, stream) <= 800, timeout_s=20)
 
         first: Any = client.xrange(stream, count=1)
-        assert first[0][0] <= ids[300]
+        assert _number(first[0][0]) <= _number(ids[300])
         pending: Any = client.xpending_range(stream, "theirs", "-", "+", 1000)
         assert [entry["message_id"] for entry in pending] == ids[300:]
         assert all(client.xrange(stream, entry_id, entry_id) for entry_id in ids[300:])

@@ -113,7 +113,7 @@ def test_an_entry_that_was_handed_to_a_frozen_process_reaches_another(
 
 
 @pytest.mark.parametrize("then", [{}, {"then": "fail"}], ids=["success", "failure"])
-def test_a_handler_that_holds_the_gil_for_three_leases_costs_one_duplicate_at_most(
+def test_a_handler_that_holds_the_gil_for_five_leases_costs_one_duplicate_at_most(
     any_server: Server, stream: str, tmp_path: Path, then: dict[str, str]
 ) -> None:
     """Fails when the failure is not fenced (mutant fence_off).
@@ -121,12 +121,15 @@ def test_a_handler_that_holds_the_gil_for_three_leases_costs_one_duplicate_at_mo
     No thread of the process can renew meanwhile: its leases are lost, as the documentation says.
     """
     with Fleet(any_server, stream, tmp_path, claim_idle_ms=600, retry_limit=0) as fleet:
+        gate = fleet.gate()
         holder = fleet.start(prefetch=4)
-        holding = {"do": "hold_gil", "s": 1.8, **then}
+        holding = gate(then={"do": "hold_gil", "s": 3.0, **then})
         message = fleet.publish({"do": "nth", "acts": [holding, OK]})
         fleet.wait_for("started", message, by=holder)
         behind = fleet.publish_many([OK] * 3)
+        fleet.wait_until_taken(4)
         peer = fleet.start()
+        gate.open()
         fleet.wait_for("settled", message, by=peer)
         fleet.wait_for("failed" if then else "finished", message, by=holder, timeout=30)
         for other in behind:

@@ -291,3 +291,20 @@ def test_lines_at_the_level_of_the_standard_library_are_kept_when_structlog_is_n
         "consumer.draining",
         "consumer.stopped",
     ]
+
+
+def test_an_application_with_a_chain_of_its_own_gets_the_ids_as_well(
+    any_server: Server, stream: str, spans: Seen
+) -> None:
+    out = Lines()
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.WriteLoggerFactory(out),
+    )
+    (message,) = publish(any_server, stream)
+    with consuming(any_server, stream, Handler(lambda data, message: structlog.get_logger().info("inside"))):
+        spans.wait_for("ack")
+
+    span, line = spans.one("process"), out.one("inside")
+    assert (line["trace_id"], line["span_id"]) == (span.trace_id, span.span_id)
+    assert (line["message_id"], line["consumer"]) == (message.id, span.attributes["messaging.client.id"])

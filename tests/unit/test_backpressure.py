@@ -14,9 +14,10 @@ from streamix_queue import backpressure
 from streamix_queue.backpressure import Backpressure
 from streamix_queue.broker.protocol import Backlog, PublisherBroker
 from streamix_queue.core.backpressure import allowance, low_watermark
-from streamix_queue.core.errors import BacklogFull, BrokerRefused, BrokerUnavailable
+from streamix_queue.core.errors import BacklogFull, BrokerRefused, BrokerUnavailable, OutOfMemory
 from streamix_queue.core.facts import Fact
 from streamix_queue.core.upkeep_facts import BackpressureBegan, BackpressureEnded
+from streamix_queue.publisher import _note_written
 
 
 class Clock:
@@ -323,6 +324,18 @@ def test_beginning_and_end_are_told_once(broker: Broker, clock: Clock) -> None:
         BackpressureBegan("app.events", "billing", 2000, 1000),
         BackpressureEnded("app.events", "billing", 10, 6.0),
     ]
+
+
+def test_what_is_written_behind_a_refusal_counts_as_written() -> None:
+    """Redis carries out each command of a round trip by itself; memory may have become free."""
+    written: list[int] = []
+    confirmed: list[bytes] = []
+
+    with pytest.raises(OutOfMemory, match="first"):
+        _note_written([b"1-0", OutOfMemory("first"), b"2-0", OutOfMemory("second")], 500, written, confirmed)
+
+    assert written == [500, 502]
+    assert confirmed == [b"1-0"], "these are for the messages in order"
 
 
 def test_the_error_survives_being_sent_to_another_process() -> None:

@@ -100,6 +100,7 @@ def test_any_text_can_be_asked_for_as_a_url(url: str) -> None:
         ("'redis://:a/b@h'", "'redis://***@h'"),
         ("at http://h:80/path", "at http://h:80/path"),
         ("me@example.com", "me@example.com"),
+        ("redis://@h", "redis://***@h"),
         ("://", "://"),
         ("x\ud800y", "x?y"),
     ],

@@ -73,7 +73,17 @@ def test_a_slower_handler_never_holds_more(
 
 @pytest.mark.parametrize(
     ("prefetch", "concurrency", "needed"),
-    [(10, 1, 2), (8, 1, 2), (7, 1, 1), (1, 1, 1), (4096, 1, 1024), (4, 4, 1), (64, 8, 16)],
+    [
+        (10, 1, 2),
+        (8, 1, 2),
+        (7, 1, 1),
+        (1, 1, 1),
+        (4096, 1, 1024),
+        (4, 4, 1),
+        (64, 8, 16),
+        (16, 2, 4),
+        (15, 2, 1),
+    ],
 )
 def test_a_read_waits_for_a_quarter_of_the_credits_unless_they_are_few(
     prefetch: int, concurrency: int, needed: int
