@@ -68,8 +68,8 @@ def classify(error: BaseException, where: str) -> errors.BrokerError:
             return kind(f"{where}: {text}" + (f" ({advice})" if advice else ""))
     if _DENIED.search(text):
         return errors.BrokerRefused(f"{where}: {text} (grant the command to this user: ACL SETUSER)")
+    if "max number of clients" in text:
+        return errors.BrokerUnavailable(f"{where}: {text} (raise maxclients)")
     if isinstance(error, redis.ResponseError):
-        if "max number of clients" in text:
-            return errors.BrokerUnavailable(f"{where}: {text} (raise maxclients)")
         return errors.BrokerRefused(f"{where}: {text}")
     return errors.BrokerUnavailable(f"{where}: {text or type(error).__name__}")

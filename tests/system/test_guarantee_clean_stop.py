@@ -44,11 +44,19 @@ def _stop(process: ConsumerProcess, number: signal.Signals) -> None:
     process.terminate() if number is signal.SIGTERM else process.interrupt()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_what_runs_end_and_hands_the_rest_to_a_peer_at_once(
-    server: Server, stream: str, tmp_path: Path, number: signal.Signals
+def test_sigterm_lets_what_runs_end_and_hands_the_rest_to_a_peer_at_once(
+    server: Server, stream: str, tmp_path: Path
 ) -> None:
     """Fails when what never started waits for the lease, counts an attempt, or what runs is cut off."""
+    _stops_cleanly(server, stream, tmp_path, signal.SIGTERM)
+
+
+def test_sigint_does_the_same(any_server: Server, stream: str, tmp_path: Path) -> None:
+    """Fails when Ctrl-C is not a clean stop."""
+    _stops_cleanly(any_server, stream, tmp_path, signal.SIGINT)
+
+
+def _stops_cleanly(server: Server, stream: str, tmp_path: Path, number: signal.Signals) -> None:
     gate = tmp_path / "gate"
     ids = _publish(server, stream, 12, do="gate", path=str(gate))
     with ConsumerProcess.start(

@@ -42,7 +42,10 @@ class Receiver:
         for resource in request.resource_spans:
             self.resources.append(_values(resource.resource.attributes))
             for scope in resource.scope_spans:
-                seen = [_seen(span, scope.scope.name, scope.schema_url) for span in scope.spans]
+                seen = [
+                    _seen(span, scope.scope.name, scope.schema_url or resource.schema_url)
+                    for span in scope.spans
+                ]
                 with self._lock:
                     self._spans += seen
 

@@ -172,6 +172,7 @@ def test_an_error_of_ours_is_left_as_it_is(error: BrokerError) -> None:
         (NOREPLICAS, "min-replicas-to-write"),
         (READONLY, "primary"),
         (MISCONF, "server's log"),
+        ("ERR max number of clients reached", "maxclients"),
         ("LOADING Redis is loading the dataset in memory", "wait"),
         ("BUSY Redis is busy running a script.", "SCRIPT KILL"),
         ("NOAUTH Authentication required.", "password"),

@@ -116,6 +116,12 @@ def test_every_error_can_be_imported_from_the_front_door() -> None:
     assert {name for name in errors.__all__ if not hasattr(streamix_queue, name)} <= internal
 
 
+def test_only_a_lost_reply_leaves_it_open_whether_the_command_was_carried_out() -> None:
+    assert NotEnoughReplicas("x").nothing_done
+    assert not BrokerUnavailable("x").nothing_done, "until somebody knows better"
+    assert not PublishUnknown("x", "id").nothing_done
+
+
 # --- from process to process ----------------------------------------------------------------------------
 
 

@@ -336,11 +336,23 @@ def test_what_is_sent_again_is_not_insisted_on_for_it_may_have_been_done(outcome
 def test_an_ack_and_a_hand_back_are_sent_again_as_they_are(outcome: Outcome) -> None:
     (batch,), _ = plan(delivery(outcome))
     before = batch.command
+    flags = [batch.held, batch.sent_before]
 
     batch.resend()
 
-    assert batch.sent_before
+    assert [*flags, batch.held, batch.sent_before] == [False, False, False, True]
     assert batch.command is before
+
+
+def test_what_cannot_be_settled_comes_back_and_is_no_suspect() -> None:
+    held = [delivery(RetryLater(0)), delivery(ACK, key=INBOX, suspect=True)]
+
+    batches = PLANNER.let_go(held)
+
+    back = [HandBack([lease_of(each)], 0) for each in held]
+    assert [batch.command for batch in batches] == [*back, Absolve([lease_of(held[1])])]
+    assert PLANNER.let_go(held[:1])[0].command == back[0]
+    assert not any(batch.deliveries for batch in batches), "they settle nothing"
 
 
 # --- all together -----------------------------------------------------------------------------------------
