@@ -57,19 +57,16 @@ class Consumer:
         consumer: This member's name. Leave it out: a name of the library's own is unique for
             each start, which lets it recover what a lost reply held at once and not after
             ``claim_idle_ms``. Two processes may share a name without harm.
-        concurrency: How many handlers run at once (threads; coroutines count as well). With 1,
-            first deliveries are handled in the order of the stream.
+        concurrency: Handlers at once, coroutines too. With 1 first deliveries keep the stream's order.
         retry_limit: Attempts after the first; 3 means up to 4 in all.
         backoff_base_ms: Wait after the first failure, ms; doubled after each further one.
         backoff_max_ms: Longest wait, ms.
         backoff_jitter: Share by which a wait is spread either way, 0 to 1.
         batch_size: Most entries per read; None follows the credits.
-        prefetch: How many entries to hold, running and waiting; None follows the handlers, so
-            that about a second of work is held.
+        prefetch: Entries to hold, running and waiting; None: about a second of work.
         block_ms: How long a read waits for the first entry, ms. At most 2000 are used at a time.
-        claim_idle_ms: The lease, ms. A process that dies gives up its messages after this. It is
-            renewed every third of it, so a handler may take any time; but one that holds the GIL
-            for longer loses its leases.
+        claim_idle_ms: The lease, ms: how long after its death a process' messages are taken over.
+            Renewed every third of it: a handler may take any time, unless it holds the GIL for longer.
         start_from: Where a *new* group begins: ``"beginning"``, ``"latest"``, an entry id, or a
             datetime with a time zone.
         drain_timeout_ms: How long running handlers may take to end when stopping, ms.
@@ -77,8 +74,8 @@ class Consumer:
             dead-lettered with the reason ``crash``.
         keep_ms: How long entries stay on the stream that every group is done with, ms; the longest
             wish of a group counts. What a group still needs is never trimmed. None keeps everything.
-        metrics_port: Serve ``/metrics``, ``/livez`` and ``/readyz`` on this port; 0 takes any. With
-            ``streamix run --processes`` each process takes the next one.
+        metrics_port: Serve ``/metrics``, ``/livez``, ``/readyz``; 0 takes any port. Plus its index in
+            a process of ``streamix run --processes``.
         metrics_host: The address for it. Loopback, unless something else has to see the page.
         metrics_registry: Count in this and not in prometheus_client's global registry.
         trace_mode: ``continue`` (the default): a handler belongs to the trace of the publish;
@@ -198,7 +195,10 @@ class Consumer:
             event: Its name.
             handler: ``(data)`` or ``(data, message)``, plain or ``async def``. A first parameter
                 annotated with a ``msgspec.Struct``, a dataclass or a ``TypedDict`` gets that.
-            retry_limit, backoff_base_ms, backoff_max_ms, backoff_jitter: For this event.
+            retry_limit: For this event; so the three of backoff.
+            backoff_base_ms: See there.
+            backoff_max_ms: See there.
+            backoff_jitter: See there.
             concurrency: How many of this event may run at once, at most the consumer's. By
                 default all but one thread, if there are other events: one is left for them.
             timeout_ms: Longest run of an ``async def`` handler, ms; then it is cancelled.

@@ -67,7 +67,8 @@ class Executor:
 
     def _call(self, delivery: Delivery) -> None:
         registration, message = delivery.registration, delivery.message
-        assert registration is not None and message is not None
+        assert registration is not None
+        assert message is not None
         try:
             data: Any = message.data
             if registration.payload_type is not None:
@@ -123,4 +124,6 @@ def describe(error: BaseException) -> Failure:
 
 def _name(kind: type[BaseException]) -> str:
     module = kind.__module__
+    if module.startswith("streamix_queue."):
+        module = "streamix_queue"  # as it is imported, and not where it happens to lie
     return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"

@@ -12,8 +12,10 @@ __all__ = ["LeaseTable"]
 
 
 class LeaseTable:
-    """Thread-safe: one lock, taken once per batch. The credits follow it: an entry in the table
-    costs one, and there is no other way to get it back than to leave the table.
+    """Thread-safe: one lock, taken once per batch.
+
+    The credits follow it: an entry in the table costs one, and there is no other way to get it
+    back than to leave the table.
 
     Fetcher and reclaimer add, the settler removes, the renewer looks.
     """

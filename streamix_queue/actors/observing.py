@@ -25,13 +25,15 @@ def fan_out(observers: Sequence[Observer]) -> Notice:
         for observer in observers:
             try:
                 observer.notice(fact)
-            except Exception:
+            except Exception:  # noqa: BLE001 - an observer's error must harm no message
                 complaint = (id(observer), type(fact).__name__)
                 if complaint not in complained:
                     complained.add(complaint)
-                    _log.exception("%s failed on %s; not reported again", type(observer).__name__, complaint[1])
+                    _log.exception(
+                        "%s failed on %s; not reported again", type(observer).__name__, complaint[1]
+                    )
 
-    return notice if observers else lambda fact: None
+    return notice if observers else lambda _fact: None
 
 
 class Outage:

@@ -23,6 +23,9 @@ def pick_up_lost(
     was confirmed, so one that is acked meanwhile is not fetched.
 
     Args:
+        broker: Of the actor that asks.
+        key: The stream.
+        leases: What is held.
         most_deliveries: Leave out what was delivered more often than this: it may be a suspect
             that the reclaimer is just about to hold.
     """

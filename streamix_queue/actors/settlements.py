@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from streamix_queue.core.dead_letter import Origin, dead_letter
@@ -91,18 +91,13 @@ class Planner:
             else:
                 lease = _lease(delivery)
                 batches.append(Batch(self._single(delivery, lease, now, new_id), [delivery]))
-        for key, done in acks.items():
-            for start in range(0, len(done), _MAX_IDS):
-                part = done[start : start + _MAX_IDS]
-                batches.append(Batch(AckEntries(key, [d.entry_id for d in part]), part))
+        for part in _parts(acks):
+            batches.append(Batch(AckEntries(part[0].key, [d.entry_id for d in part]), part))
         if absolved:
             batches.append(Batch(Absolve([_lease(d) for d in absolved]), []))
         idle_ms = round(self._lease_s * 1000)
-        for _key, back in released.items():
-            for start in range(0, len(back), _MAX_IDS):
-                part = back[start : start + _MAX_IDS]
-                leases = [_lease(d) for d in part]
-                batches.append(Batch(HandBack(leases, idle_ms), part))
+        for part in _parts(released):
+            batches.append(Batch(HandBack([_lease(d) for d in part], idle_ms), part))
         return batches, forgotten
 
     def insist(self, batch: Batch, *, monotonic: float) -> bool:
@@ -155,7 +150,8 @@ class Planner:
         return Forward(lease, delivery.event, fields, always=isinstance(outcome, Park))
 
     def _schedule(self, delivery: Delivery, lease: Lease, outcome: RetryLater, now: str) -> Schedule:
-        assert delivery.message is not None and delivery.raw is not None
+        assert delivery.message is not None
+        assert delivery.raw is not None
         history = self._history_with_attempt(delivery, now)
         raw = for_retry(delivery.raw, delivery.message.retries + 1, now)
         return Schedule(lease, outcome.delay_ms, delivery.event, with_history(raw, delivery.extras, history))
@@ -183,3 +179,10 @@ class Planner:
 def _lease(delivery: Delivery) -> Lease:
     # That a lease has not lapsed yet proves nothing here: we may be frozen before the command is sent.
     return Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh=delivery.orphan)
+
+
+def _parts(by_stream: dict[bytes, list[Delivery]]) -> Iterator[list[Delivery]]:
+    """What one command can carry: deliveries of one stream, not too many."""
+    for deliveries in by_stream.values():
+        for start in range(0, len(deliveries), _MAX_IDS):
+            yield deliveries[start : start + _MAX_IDS]

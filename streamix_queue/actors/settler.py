@@ -29,8 +29,9 @@ _HOLD_S = 1.0
 
 
 class Unconfirmed:
-    """What was sent and not confirmed. Handed from one settler to the next, so that a crash
-    forgets nothing; touched by the settler thread alone.
+    """What was sent and not confirmed; touched by the settler thread alone.
+
+    Handed from one settler to the next, so that a crash forgets nothing.
 
     Attributes:
         letters: Not planned yet.
@@ -95,7 +96,9 @@ class Settler(BrokerActor):
         waiting, now = self._unconfirmed.held, time.monotonic()
         due = [batch for at, batch in waiting if at <= now]
         try:
-            lists = self._mailbox.get_many(_LISTS_PER_ROUND, 0.0 if due else (_HOLD_S / 4 if waiting else 5.0))
+            lists = self._mailbox.get_many(
+                _LISTS_PER_ROUND, 0.0 if due else (_HOLD_S / 4 if waiting else 5.0)
+            )
         except Closed:
             # One more try for what was held; what is refused again stays pending in Redis.
             self._last_round = True

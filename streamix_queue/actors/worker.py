@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from streamix_queue.actors.dispatch import Dispatch, Turn
 from streamix_queue.actors.execution import Executor
@@ -99,7 +100,5 @@ class Worker(Actor):
             return
         for delivery in deliveries:
             delivery.outcome = RELEASE
-        try:
+        with suppress(Closed):  # the settler has ended: the leases lapse, and another member takes over
             self._settler.put(deliveries)
-        except Closed:
-            pass  # the settler has ended: the leases lapse, and another member takes over

@@ -192,7 +192,8 @@ class ConsumerBroker(UpkeepBroker, Protocol):
     def suspect(self, lease: Lease) -> int:
         """Count one more start of a suspect; the number of starts, 0 if it is not ours.
 
-        A delivery counts once, so this may be asked again when a reply was lost. As for commands, what is pending for nobody is ours while the lease is fresh.
+        A delivery counts once, so this may be asked again when a reply was lost. As for commands,
+        what is pending for nobody is ours while the lease is fresh.
         """
         ...
 

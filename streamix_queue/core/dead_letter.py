@@ -12,7 +12,15 @@ from streamix_queue.core.message import Timestamps
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.wire import MESSAGE, Attempt, Fields, decode, history_of
 
-__all__ = ["RAW_PREFIX", "Letter", "Origin", "dead_letter", "read_letter", "trimmed_letter", "unreadable_member"]
+__all__ = [
+    "RAW_PREFIX",
+    "Letter",
+    "Origin",
+    "dead_letter",
+    "read_letter",
+    "trimmed_letter",
+    "unreadable_member",
+]
 
 RAW_PREFIX = b"raw."
 """Before the names of the fields of an entry that could not be decoded: they are kept whole,
@@ -164,4 +172,3 @@ def read_letter(fields: Fields) -> Letter:
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
     raise Malformed("the entry has no field 'message'")
-

@@ -128,7 +128,8 @@ def test_a_worker_that_waits_is_woken_by_a_delivery() -> None:
     dispatch.put([delivery("a")])
     waiter.join(5.0)
 
-    assert got and got[0] is not None
+    assert got
+    assert got[0] is not None
 
 
 def test_close_gives_back_what_never_started_and_ends_the_workers() -> None:
@@ -195,7 +196,8 @@ def test_a_suspect_does_not_wait_for_ever_for_a_long_handler() -> None:
 
     turn = dispatch.take(2, timeout=5.0)
 
-    assert turn is not None and turn.next() is suspect
+    assert turn is not None
+    assert turn.next() is suspect
 
 
 def test_a_long_suspect_does_not_keep_the_others_waiting_for_ever() -> None:
@@ -220,7 +222,8 @@ def test_what_keeps_idle_workers_from_other_events_is_shed_newest_first() -> Non
     shed = dispatch.shed()
 
     assert [each.entry_id for each in shed] == [b"5-0", b"6-0", b"7-0", b"8-0"]
-    assert dispatch.crowded("slow") and not dispatch.crowded("fast")
+    assert dispatch.crowded("slow")
+    assert not dispatch.crowded("fast")
     dispatch.put([delivery("fast")])
     waiter.join(5.0)
 

@@ -32,7 +32,9 @@ def loop() -> Iterator[EventLoop]:
     made.close()
 
 
-def delivery(handler: Callable[..., Any], data: dict[str, Any] | None = None, *, retries: int = 0) -> Delivery:
+def delivery(
+    handler: Callable[..., Any], data: dict[str, Any] | None = None, *, retries: int = 0
+) -> Delivery:
     made = Delivery(b"s", b"1-0", [], time.perf_counter(), time.monotonic())
     made.message = build(EVENT, data or {}, "id", "now")
     made.message.retries = retries
@@ -54,9 +56,10 @@ def run(loop: EventLoop, made: Delivery) -> Delivery:
 def test_a_handler_that_returns_is_a_success(loop: EventLoop) -> None:
     got: list[Any] = []
 
-    done = run(loop, delivery(lambda data: got.append(data), {"a": 1}))
+    done = run(loop, delivery(got.append, {"a": 1}))
 
-    assert done.outcome is ACK and got == [{"a": 1}]
+    assert done.outcome is ACK
+    assert got == [{"a": 1}]
     assert 0 < done.started_at <= done.finished_at
 
 
@@ -79,7 +82,8 @@ def test_whatever_a_handler_raises_is_a_failure_of_it(loop: EventLoop, error: Ba
     done = run(loop, delivery(handler))
 
     assert done.outcome == RetryLater(1000)
-    assert done.failure is not None and done.failure.error_type == type(error).__name__
+    assert done.failure is not None
+    assert done.failure.error_type == type(error).__name__
 
 
 def test_retry_and_reject_decide_for_themselves(loop: EventLoop) -> None:
@@ -129,7 +133,8 @@ def test_a_coroutine_that_a_plain_handler_returns_is_awaited(loop: EventLoop) ->
 
     done = run(loop, delivery(lambda data: work()))
 
-    assert done.outcome is ACK and awaited == [1]
+    assert done.outcome is ACK
+    assert awaited == [1]
 
 
 def test_a_coroutine_past_its_time_is_cancelled_and_counts_as_a_failure(loop: EventLoop) -> None:
@@ -208,7 +213,8 @@ def test_a_description_is_bounded_and_names_no_secret() -> None:
         failure = describe(error)
 
     assert "S3CR3T" not in failure.error + failure.traceback
-    assert len(failure.error) <= 2000 and len(failure.traceback) <= 8192
+    assert len(failure.error) <= 2000
+    assert len(failure.traceback) <= 8192
 
 
 def test_an_error_that_cannot_be_printed_is_described_all_the_same() -> None:

@@ -50,7 +50,8 @@ def test_messages_of_a_dead_member_run_one_at_a_time(bench: Workbench) -> None:
     ran = {run_suspect(bench, reclaimer).entry_id for _ in range(5)}
 
     assert len(ran) == 5
-    assert bench.pending() == [] and bench.pending(of="dead") == []
+    assert bench.pending() == []
+    assert bench.pending(of="dead") == []
     assert bench.credits.free == bench.credits.limit
 
 
@@ -85,7 +86,8 @@ def test_what_was_handed_back_is_no_suspect(bench: Workbench) -> None:
     bench.reclaimer().run_once()
 
     turn = bench.dispatch.take(1, timeout=0.0)
-    assert turn is not None and not turn.alone
+    assert turn is not None
+    assert not turn.alone
     assert bench.stated(SuspectStarted) == []
 
 
@@ -102,7 +104,8 @@ def test_a_busy_head_does_not_hide_an_idle_tail(bench: Workbench) -> None:
     reclaimer.step()
 
     (started,) = bench.stated(SuspectStarted)
-    assert started.delivery.message is not None and started.delivery.message.id == tail
+    assert started.delivery.message is not None
+    assert started.delivery.message.id == tail
 
 
 def test_an_entry_whose_payload_was_trimmed_leaves_a_marker(bench: Workbench) -> None:

@@ -107,7 +107,8 @@ def test_a_held_entry_that_is_trimmed_away_stays_ours_and_is_told_once(bench: Wo
     renewer.run_once()
     renewer.run_once()
 
-    assert not mine.lost and mine.orphan
+    assert not mine.lost
+    assert mine.orphan
     assert [fact.held for fact in bench.stated(Trimmed)] == [True]
 
 
@@ -154,7 +155,8 @@ def test_an_entry_that_was_just_acked_is_not_taken_for_a_trimmed_one(bench: Work
 
     bench.renewer().run_once()
 
-    assert bench.stated(Trimmed) == [] and bench.stated(LeaseLost) == []
+    assert bench.stated(Trimmed) == []
+    assert bench.stated(LeaseLost) == []
 
 
 def test_a_failed_round_of_renewals_is_tried_again_at_once(bench: Workbench) -> None:

@@ -82,9 +82,7 @@ class Workbench:
         self.unconfirmed = Unconfirmed()
         self.retries, self.sweeps = Alarm(), Alarm()
         self.nudges = 0
-        self.groups = Groups(
-            self.keys, [self.keys.inbox(event) for event in events], "0", self.facts.append
-        )
+        self.groups = Groups(self.keys, [self.keys.inbox(event) for event in events], "0", self.facts.append)
         self.me = self.broker(name)
         self.groups.create(self.me)
         self.me.register(list(events))

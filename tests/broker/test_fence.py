@@ -211,9 +211,7 @@ def test_a_renewal_tells_an_orphan_from_a_stolen_entry(
 
 
 @pytest.mark.parametrize("how", ["group destroyed", "stream deleted", "consumer removed"])
-def test_an_orphan_cannot_be_handed_back_nor_taken(
-    backend: Backend, me: ConsumerBroker, how: str
-) -> None:
+def test_an_orphan_cannot_be_handed_back_nor_taken(backend: Backend, me: ConsumerBroker, how: str) -> None:
     (entry_id,) = backend.leased(me, 1)
     lease = fresh(backend.keys.stream, entry_id)
     _orphan(backend, how)

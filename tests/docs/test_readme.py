@@ -36,7 +36,11 @@ class Reader:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "tests.docs.run_block", str(path)],
             cwd=ROOT,
-            env={**os.environ, "BLOCK_REDIS_URL": self.server.url, "PYTHONPATH": f"{ROOT}:{ROOT / 'telemetry'}"},
+            env={
+                **os.environ,
+                "BLOCK_REDIS_URL": self.server.url,
+                "PYTHONPATH": f"{ROOT}:{ROOT / 'telemetry'}",
+            },
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -147,7 +151,11 @@ def telemetry_in_one_call(reader: Reader) -> None:
 
 
 SCENES: dict[Callable[[Reader], None], list[str]] = {
-    the_first_screen: ['publish("user.created", {"user_id": "123"', "def on_user_created", "User created: 123\n"],
+    the_first_screen: [
+        'publish("user.created", {"user_id": "123"',
+        "def on_user_created",
+        "User created: 123\n",
+    ],
     what_happens_when_a_handler_fails: ["def charge", "streamix dlq ls"],
     publishing_many: ["publisher.publish_many("],
     held_back: ["max_backlog="],

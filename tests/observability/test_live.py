@@ -18,7 +18,7 @@ from tests.observability.names import metric_of
 from tests.observability.repository import ALERTS, DASHBOARDS, alerts, dashboard
 from tests.observability.scene import HEALTHY, Scene
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # the first test plays the scene
 
 _ALL_FIRING_WITHIN_S = 60.0
 

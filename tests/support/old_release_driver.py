@@ -82,7 +82,7 @@ def _end_after(rounds: int) -> None:
 
 
 def _schemas() -> Any:
-    import streamix_queue.schemas  # type: ignore[import-not-found]
+    import streamix_queue.schemas
 
     return streamix_queue.schemas
 

@@ -215,6 +215,7 @@ def test_hostile_text_stays_on_its_line(any_server: Server, stream: str, lines: 
     with consuming(any_server, stream, handler):
         line = lines.one("message.dead_lettered")
 
+    assert line["error_type"] == "streamix_queue.Reject"
     inside = lines.one("inside")
     for text in (line["message_id"], line["error"], inside["message_id"]):
         assert text.isprintable()
