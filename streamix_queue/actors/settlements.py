@@ -91,13 +91,11 @@ class Planner:
             else:
                 lease = _lease(delivery)
                 batches.append(Batch(self._single(delivery, lease, now, new_id), [delivery]))
-        for part in _parts(acks):
-            batches.append(Batch(AckEntries(part[0].key, [d.entry_id for d in part]), part))
+        batches += [Batch(AckEntries(part[0].key, [d.entry_id for d in part]), part) for part in _parts(acks)]
         if absolved:
             batches.append(Batch(Absolve([_lease(d) for d in absolved]), []))
         idle_ms = round(self._lease_s * 1000)
-        for part in _parts(released):
-            batches.append(Batch(HandBack([_lease(d) for d in part], idle_ms), part))
+        batches += [Batch(HandBack([_lease(d) for d in part], idle_ms), part) for part in _parts(released)]
         return batches, forgotten
 
     def insist(self, batch: Batch, *, monotonic: float) -> bool:
