@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KIND",
         help=f"run the server tests on this kind only (may be repeated): {', '.join(KINDS)}",
     )
+
+
+def pytest_configure() -> None:
+    # A shell starts what it puts into the background with SIGINT ignored, and every child process
+    # would inherit that: then no Ctrl-C of a test could arrive.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -141,6 +141,11 @@ class Fetcher(BrokerActor):
             self._polled(0, started, error)
             raise
         self.answered()
+        if self.abandoned:
+            # A successor may have picked these up meanwhile, and be done with them.
+            if self._name_is_unique:
+                self._pick_up_lost_replies()
+            return
         taken = 0
         for key, entries in reply:
             taken += len(entries)

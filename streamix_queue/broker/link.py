@@ -77,6 +77,9 @@ class Link:
                 connection.disconnect()
                 self._endpoint.failed()
                 raise _nothing_done(classify(error, self.where)) from None
+            except BaseException:  # Ctrl-C in the middle of it
+                connection.disconnect()
+                raise
             self._connection = connection
             self.opened += 1
         return self._connection

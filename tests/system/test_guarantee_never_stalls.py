@@ -159,6 +159,15 @@ def test_a_fetcher_that_stalls_is_replaced_and_what_it_read_is_run_once(
         fetcher.progress_deadline = 1.2
         step(fetcher)
 
+    own_pending, looked = RedisConsumerBroker.own_pending, threading.Event()
+
+    def noted_own_pending(broker: RedisConsumerBroker, *args: Any) -> Any:
+        try:
+            return own_pending(broker, *args)
+        finally:
+            looked.set()
+
+    monkeypatch.setattr(RedisConsumerBroker, "own_pending", noted_own_pending)
     monkeypatch.setattr(RedisConsumerBroker, "read", read_and_stall)
     monkeypatch.setattr(Fetcher, "step", impatient_step)
     handler = Handler()
@@ -166,10 +175,13 @@ def test_a_fetcher_that_stalls_is_replaced_and_what_it_read_is_run_once(
         _publish(any_server, stream, 0, 1, 2)
         assert stalled.wait(10)
         handler.wait_for(3, 10)
-        released.set()
-        _publish(any_server, stream, 3)
-        handler.wait_for(4)
         with any_server.client() as client:
+            eventually(lambda: pending(client, stream) == 0, what="all are settled")
+            looked.clear()
+            released.set()
+            assert looked.wait(10)  # the late one looks what became of its reply
+            _publish(any_server, stream, 3)
+            handler.wait_for(4)
             eventually(lambda: pending(client, stream) == 0, what="nothing is pending")
 
     assert handler.values() == [0, 1, 2, 3]
