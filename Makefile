@@ -38,7 +38,7 @@ demo: $(READY) ## See a message go round, fail, retry, be dead-lettered and repl
 
 .PHONY: test
 test: $(READY) servers ## Run the test suite (ARGS='-k name', ARGS='--server valkey9')
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Check style and formatting

@@ -182,7 +182,7 @@ def test_a_stream_replaced_by_a_string_is_waited_out(
         handler.wait_for(1)
         client.set(stream, "oops")
         gate.opened.set()
-        _many_more_errors(client, "WRONGTYPE", 5)
+        _many_more_errors(client, "WRONGTYPE", 4)
         assert client.get(stream) == b"oops"
         client.delete(stream)
         handler.wait_until(lambda calls: calls[-1].message.retries == 1)
@@ -201,7 +201,7 @@ def test_a_dead_letter_key_of_a_wrong_type_holds_up_one_message_only(
     with _consumer(server, stream, handler, retry_limit=0):
         _publish(server, stream, fail=1, n=0)
         handler.wait_for(1)
-        _many_more_errors(client, "WRONGTYPE", 3)
+        _many_more_errors(client, "WRONGTYPE", 2)
         for n in range(1, 30):
             _publish(server, stream, n=n)
         handler.wait_for(30)
