@@ -167,9 +167,10 @@ class Fetcher(BrokerActor):
 
     def _pick_up_lost_replies(self) -> None:
         for key in (self._stream, *self._inboxes.values()):
-            found = pick_up_lost(self.broker, key, self._leases, most_deliveries=1)
-            if found:
+            with self._leases.arriving:
+                found = pick_up_lost(self.broker, key, self._leases, most_deliveries=1)
                 self._router.route(found)
+            if found:
                 self._notice(Fetched("recovered", len(found)))
 
     def _polled(self, count: int, started: float, error: Exception | None) -> None:

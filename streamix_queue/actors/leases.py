@@ -18,9 +18,15 @@ class LeaseTable:
     back than to leave the table.
 
     Fetcher and reclaimer add, the settler removes, the renewer looks.
+
+    Attributes:
+        arriving: Held from asking for entries until they are in the table by whoever would else
+            be taken for one that lost its reply (see `pick_up_lost`), and by whoever looks for
+            lost replies. Else one entry could come from both, and run twice.
     """
 
     def __init__(self, credits_: Credits, on_suspect_gone: Callable[[], None] = lambda: None) -> None:
+        self.arriving = threading.Lock()
         self._lock = threading.Lock()
         self._on_suspect_gone = on_suspect_gone
         self._held: dict[bytes, dict[bytes, Delivery]] = {}

@@ -18,7 +18,7 @@ from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.observing import Notice, Outage
 from streamix_queue.actors.recovery import pick_up_lost
 from streamix_queue.actors.router import Router
-from streamix_queue.broker.protocol import ConsumerBroker, Standing
+from streamix_queue.broker.protocol import Claimed, ConsumerBroker, Standing
 from streamix_queue.core.dead_letter import Origin, trimmed_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
@@ -110,7 +110,8 @@ class Reclaimer(BrokerActor):
         """One page of every pending list; seconds until it is worth to look again."""
         if self._may_have_lost_a_reply and self._name_is_unique:
             for key in self._cursors:
-                with suppress(GroupMissing):  # the sweep below finds it, too, and mends it
+                # (A missing group is found by the sweep below, too, and mended.)
+                with suppress(GroupMissing), self._leases.arriving:
                     self._accept(pick_up_lost(self.broker, key, self._leases, most_deliveries=None))
         self._may_have_lost_a_reply = False
         if not self._redis_was_there():
@@ -120,9 +121,8 @@ class Reclaimer(BrokerActor):
             room = self._room()
             if room < 1:
                 return _CROWDED_S
-            leased_at = time.monotonic()
             try:
-                claimed = self.broker.reclaim(key, self._lease_ms, cursor, min(_PAGE, room))
+                claimed = self._claim(key, cursor, min(_PAGE, room))
             except GroupMissing:
                 self._mend_groups(self.broker)
                 continue
@@ -131,18 +131,25 @@ class Reclaimer(BrokerActor):
                 raise
             self.answered()
             self._cursors[key] = claimed.cursor
-            read_at = time.perf_counter()
-            taken = [
-                Delivery(key, entry_id, fields, read_at, leased_at, deliveries, "reclaim")
-                for entry_id, deliveries, fields in claimed.entries
-            ]
-            self._accept(taken, deleted=len(claimed.trimmed))
             self._note_trimmed(key, claimed.trimmed)
             self._mark_trimmed()
         if any(cursor != _START for cursor in self._cursors.values()):
             return 0.0
         # Spread, so that the members of a group do not all sweep in the same moment.
         return self._every_s * random.uniform(0.8, 1.2)  # noqa: S311
+
+    def _claim(self, key: bytes, cursor: bytes, count: int) -> Claimed:
+        """One page of what others left behind on ``key``, held when this returns."""
+        with self._leases.arriving:
+            leased_at = time.monotonic()
+            claimed = self.broker.reclaim(key, self._lease_ms, cursor, count)
+            read_at = time.perf_counter()
+            taken = [
+                Delivery(key, entry_id, fields, read_at, leased_at, deliveries, "reclaim")
+                for entry_id, deliveries, fields in claimed.entries
+            ]
+            self._accept(taken, deleted=len(claimed.trimmed))
+        return claimed
 
     def _redis_was_there(self) -> bool:
         """False if Redis has just come back from an outage, or from standing still.

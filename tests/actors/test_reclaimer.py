@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from typing import Any
 
 import pytest
 
 from streamix_queue.actors.reclaimer import Reclaimer
+from streamix_queue.broker.protocol import Claimed
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
-from streamix_queue.core.facts import SuspectStarted, Trimmed
+from streamix_queue.core.facts import Fetched, SuspectStarted, Trimmed
 from streamix_queue.core.outcome import ACK
 from streamix_queue.core.settlement import HandBack, Lease
 from tests.actors.workbench import EVENT, LEASE_S, Workbench
@@ -276,3 +279,30 @@ def test_over_a_link_that_is_always_slow_entries_are_reclaimed_all_the_same(
         reclaimer.run_once()
 
     assert len(bench.leases) == 1
+
+
+def test_what_is_being_reclaimed_is_not_taken_for_a_lost_reply(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it comes from both, and when the first is quick it runs twice."""
+    bench.publish()
+    peer, key = bench.broker("peer"), bench.keys.stream
+    ((_, ((entry_id, _),)),) = peer.read([key], 1, 1)
+    peer.settle([HandBack([Lease(key, entry_id, 1, fresh=True)], round(LEASE_S * 1000))])
+    fetcher, reclaimer = bench.fetcher(), bench.reclaimer()
+    reclaim = reclaimer.broker.reclaim
+    looking = threading.Thread(target=fetcher.step)
+
+    def reclaim_while_the_fetcher_looks(*args: Any) -> Claimed:
+        claimed = reclaim(*args)  # it is ours now, and nobody here knows it
+        if claimed.entries:
+            looking.start()
+            looking.join(0.2)  # (if nothing held it back, it would have found it by now)
+        return claimed
+
+    monkeypatch.setattr(reclaimer.broker, "reclaim", reclaim_while_the_fetcher_looks)
+    reclaimer.run_once()
+    looking.join(5.0)
+
+    sources = [fact.source for fact in bench.stated(Fetched)]
+    assert sources == ["reclaim"]

@@ -208,7 +208,7 @@ def test_what_can_take_neither_is_refused_by_its_name_and_signature(handler: Any
         takes_message(handler)
 
 
-@pytest.mark.parametrize("handler", [None, 7, "print", [], {}, object()], ids=repr)
+@pytest.mark.parametrize("handler", [None, 7, "print", [], {}, object()], ids=lambda it: type(it).__name__)
 def test_what_cannot_be_called_is_no_handler(handler: Any) -> None:
     with pytest.raises(ConfigError, match=r"^handler=.*: expected a callable$"):
         takes_message(handler)
