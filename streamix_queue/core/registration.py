@@ -124,8 +124,8 @@ def takes_message(handler: Handler) -> bool:
     """True if ``handler`` is to be called with ``(data, message)``.
 
     0.1.0 counted parameters; this looks at which call the signature accepts: a second
-    parameter with a default of its own does not ask for the message, unless it is called
-    ``message``. ``*args`` takes both.
+    parameter with a default of its own does not ask for the message, unless the default is None
+    or it is called ``message``. ``*args`` takes both.
 
     Raises:
         ConfigError: neither ``(data)`` nor ``(data, message)`` can be a call of it.
@@ -143,7 +143,8 @@ def takes_message(handler: Handler) -> bool:
     ]
     if len(positional) >= 2:
         second = positional[1]
-        wants = second.default is second.empty or second.name == "message"
+        # None stands for "no message": 0.1.0 passed it to these, and they are written for it.
+        wants = second.default is second.empty or second.default is None or second.name == "message"
     else:
         wants = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
     try:

@@ -73,6 +73,10 @@ def with_message_default(data: Any, message: Any = None) -> Any:
     return data, message
 
 
+def with_none_as_default(data: Any, msg: Any = None) -> Any:
+    return data, msg
+
+
 def many_defaults(data: Any, message: Any, limit: int = 5, *, name: str = "n") -> Any:
     assert (limit, name) == (5, "n")
     return data, message
@@ -139,6 +143,7 @@ WITH_DATA_AND_MESSAGE: list[Any] = [
     lambda data, message: (data, message),
     lambda *args: args,
     with_message_default,
+    with_none_as_default,
     many_defaults,
     with_rest,
     everything,
