@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.outcome import Release
 from streamix_queue.runtime import Credits
 
 __all__ = ["LeaseTable"]
@@ -37,18 +38,23 @@ class LeaseTable:
 
         An entry that is held and delivered again (reclaimed by ourselves after a late renewal,
         or read again from a group that was made anew) is not to run twice at once: the delivery
-        in hand takes over the new lease.
+        in hand takes over the new lease. Unless that is on its way back: when our own sweep is
+        quicker than the reply, this is a new delivery, which takes over the credit.
         """
         again = 0
         with self._lock:
             for delivery in deliveries:
                 held = self._held.setdefault(delivery.key, {})
                 first = held.setdefault(delivery.entry_id, delivery)
-                if first is not delivery:
+                if first is delivery:
+                    continue
+                again += 1
+                if isinstance(first.outcome, Release):
+                    held[delivery.entry_id] = delivery
+                else:
                     first.deliveries = delivery.deliveries
                     first.leased_at = delivery.leased_at
                     first.lost = False
-                    again += 1
         self._credits.take(len(deliveries) - again)
         if not again:
             return deliveries

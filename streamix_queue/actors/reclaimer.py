@@ -173,6 +173,8 @@ class Reclaimer(BrokerActor):
 
     def _room(self) -> int:
         """How many to take: suspects wait for their turn, and must not take all the credits."""
+        if self._dispatch.closed:
+            return 0  # what comes now would only go back, and that is what we would find again
         for_suspects = max(1, self._credits.limit // 4) - len(self._waiting)
         return min(self._credits.free, for_suspects)
 

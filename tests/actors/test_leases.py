@@ -6,6 +6,7 @@ import time
 
 from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.outcome import RELEASE
 from streamix_queue.runtime import Credits
 
 
@@ -59,6 +60,23 @@ def test_an_entry_that_is_held_and_delivered_again_is_not_run_twice_but_takes_th
     assert [each.entry_id for each in accepted] == [b"2-0"]
     assert (first.deliveries, first.lost, first.leased_at) == (2, False, again.leased_at)
     assert credits_.free == 8
+
+
+def test_an_entry_that_is_on_its_way_back_and_comes_again_is_a_new_delivery() -> None:
+    """Its hand-back is done and not confirmed yet; what is removed then is not what is held now."""
+    credits_ = Credits(10)
+    table = LeaseTable(credits_)
+    first, again = held(1), held(1)
+    table.add([first])
+    first.outcome = RELEASE
+
+    assert table.add([again]) == [again]
+    table.remove([first])
+    assert table.get(b"s", b"1-0") is again
+    assert credits_.free == 9
+    table.remove([again])
+
+    assert credits_.free == 10
 
 
 def test_a_snapshot_holds_what_is_held_by_stream() -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from streamix_queue.actors.reclaimer import Reclaimer
-from streamix_queue.broker.protocol import Claimed
+from streamix_queue.broker.protocol import Answer, Claimed
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import Fetched, SuspectStarted, Trimmed
 from streamix_queue.core.outcome import ACK
-from streamix_queue.core.settlement import HandBack, Lease
+from streamix_queue.core.settlement import Command, HandBack, Lease
 from tests.actors.workbench import EVENT, LEASE_S, Workbench
 
 
@@ -306,3 +307,36 @@ def test_what_is_being_reclaimed_is_not_taken_for_a_lost_reply(
 
     sources = [fact.source for fact in bench.stated(Fetched)]
     assert sources == ["reclaim"]
+
+
+def test_what_we_have_handed_back_and_find_again_is_not_forgotten(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep of a member that is stopping may be quicker than the reply to its own hand-back."""
+    bench.publish()
+    (mine,) = bench.deliver()
+    settler, reclaimer = bench.settler(), bench.reclaimer()
+    settle = settler.broker.settle
+
+    def settle_and_sweep(commands: Sequence[Command]) -> list[Answer]:
+        answers = settle(commands)
+        reclaimer.run_once()
+        return answers
+
+    monkeypatch.setattr(settler.broker, "settle", settle_and_sweep)
+    bench.router.release([mine])
+    settler.step()
+
+    assert [deliveries for _, deliveries in bench.pending()] == [1], "it is ours again"
+    assert len(bench.leases) == 1
+    assert bench.credits.free == bench.credits.limit - 1
+
+
+def test_a_member_that_is_stopping_takes_nothing_over(bench: Workbench) -> None:
+    leave_behind(bench, 3)
+    bench.dispatch.close()
+
+    bench.reclaimer().run_once()
+
+    assert bench.pending() == []
+    assert len(bench.pending(of="dead")) == 3
