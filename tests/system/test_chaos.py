@@ -106,7 +106,7 @@ def test_twenty_thousand_messages_survive_processes_that_are_killed_at_random(
     end and the ack; a dead letter only of a message that was meant to fail.
     """
     with Fleet(server, stream, tmp_path, **OPTIONS) as fleet:
-        nemesis = Nemesis(fleet, seed=SEED, size=3, every=(600, 1400), blows={"kill": 1})
+        nemesis = Nemesis(fleet, seed=SEED, size=3, every=(500, 1200), blows={"kill": 1})
         run(fleet, nemesis, 20_000, slice_size=500, usual={}, faults=12)
 
 
