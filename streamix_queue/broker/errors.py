@@ -8,7 +8,7 @@ import redis
 
 from streamix_queue.core import errors
 
-__all__ = ["classify"]
+__all__ = ["classify", "is_unknown_script"]
 
 # Inside a script's error the code stands anywhere in the text: "ERR Error running script …: -OOM …".
 _CODES: tuple[tuple[str, type[errors.BrokerError], str], ...] = (
@@ -73,3 +73,10 @@ def classify(error: BaseException, where: str) -> errors.BrokerError:
     if isinstance(error, redis.ResponseError):
         return errors.BrokerRefused(f"{where}: {text}")
     return errors.BrokerUnavailable(f"{where}: {text or type(error).__name__}")
+
+
+def is_unknown_script(reply: object) -> bool:
+    """True for the answer of a server that was restarted or flushed: send the script's text."""
+    return isinstance(reply, errors.BrokerError) and (
+        "NOSCRIPT" in str(reply) or "No matching script" in str(reply)
+    )

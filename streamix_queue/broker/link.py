@@ -18,7 +18,7 @@ import redis
 from redis.exceptions import MovedError
 
 from streamix_queue.broker.endpoint import Endpoint
-from streamix_queue.broker.errors import classify
+from streamix_queue.broker.errors import classify, is_unknown_script
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable
 
 __all__ = ["Link", "Script", "load_script"]
@@ -164,7 +164,7 @@ class Link:
         try:
             return self.call("EVALSHA", script.digest, len(keys), *keys, *args)
         except BrokerError as error:
-            if "NOSCRIPT" not in str(error) and "No matching script" not in str(error):
+            if not is_unknown_script(error):
                 raise
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 

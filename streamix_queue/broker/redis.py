@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from streamix_queue.broker.errors import is_unknown_script
 from streamix_queue.broker.link import Argument, Call, Link, load_script
 from streamix_queue.broker.protocol import (
     HANDLER_TTL_MS,
@@ -124,12 +125,7 @@ class RedisConsumerBroker(RedisUpkeep):
 
     def _run_unknown_scripts(self, calls: Sequence[Call], replies: list[Any]) -> None:
         """Load and run again what the server did not know: it was restarted, or flushed."""
-        unknown = [
-            i
-            for i, reply in enumerate(replies)
-            if isinstance(reply, BrokerError)
-            and ("NOSCRIPT" in str(reply) or "No matching script" in str(reply))
-        ]
+        unknown = [i for i, reply in enumerate(replies) if is_unknown_script(reply)]
         if unknown:
             again: list[Call] = [("EVAL", _BY_DIGEST[calls[i][1]].text, *calls[i][2:]) for i in unknown]  # type: ignore[index]
             for i, reply in zip(unknown, self._link.calls(again), strict=True):

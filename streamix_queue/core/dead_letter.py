@@ -126,31 +126,32 @@ def dead_letter(
 
 def trimmed_letter(entry_id: bytes, origin: Origin, letter_id: str, now: str) -> list[bytes]:
     """The marker for a pending entry whose payload somebody trimmed away: the message is lost."""
-    data = LetterData(
+    error = "the entry was trimmed or deleted from the stream while it was pending"
+    return _fields(_without_message(Reason.TRIMMED, error, entry_id, origin, now), letter_id, now)
+
+
+def unreadable_member(member: bytes, origin: Origin, letter_id: str, now: str) -> list[bytes]:
+    """The dead letter of a member of the delayed set that is none of ours."""
+    data = _without_message(
+        Reason.MALFORMED, "a member of the delayed set could not be read", b"", origin, now
+    )
+    return [*_fields(data, letter_id, now), RAW_PREFIX + b"member", member]
+
+
+def _without_message(reason: str, error: str, entry_id: bytes, origin: Origin, now: str) -> LetterData:
+    """What can be told of an entry of which no message is at hand."""
+    return LetterData(
         original_id="",
         original_event="",
         original_data=_NO_DATA,
         source_stream_id=entry_id.decode(),
         retries=0,
-        error="the entry was trimmed or deleted from the stream while it was pending",
+        error=error,
         group=origin.group,
         consumer=origin.consumer,
-        reason=Reason.TRIMMED,
-        error_type="",
-        traceback="",
+        reason=reason,
         failed_at=now,
-        attempts=[],
     )
-    return _fields(data, letter_id, now)
-
-
-def unreadable_member(member: bytes, origin: Origin, letter_id: str, now: str) -> list[bytes]:
-    """The dead letter of a member of the delayed set that is none of ours."""
-    fields = trimmed_letter(b"", origin, letter_id, now)
-    letter = msgspec.json.decode(fields[1], type=Letter)
-    letter.data.reason = Reason.MALFORMED
-    letter.data.error = "a member of the delayed set could not be read"
-    return [MESSAGE, _encode(letter), RAW_PREFIX + b"member", member]
 
 
 def _fields(data: LetterData, letter_id: str, now: str) -> list[bytes]:
