@@ -95,6 +95,8 @@ class Assembly:
         self.keys = Keys(config.stream, config.group)
         self.notice: Notice = fan_out(observers)
         self.credits = Credits(config.prefetch or max(FIRST_PREFETCH, config.concurrency))
+        # A fetcher that is made anew must not forget how big the entries are.
+        self._prefetch = Prefetch(self.credits, config.concurrency, config.prefetch)
         self._sweeps, self._retries = Alarm(), Alarm()
         self.leases = LeaseTable(self.credits, on_suspect_gone=self._sweeps.ring)
         self.letters: Letters = Letters()
@@ -287,7 +289,7 @@ class Assembly:
             stream=self.keys.stream,
             inboxes=self._inboxes,
             name_is_unique=self._config.consumer is None,
-            prefetch=Prefetch(self.credits, self._config.concurrency, self._config.prefetch),
+            prefetch=self._prefetch,
             batch_size=self._config.batch_size,
             block_ms=block_ms,
             credits_=self.credits,

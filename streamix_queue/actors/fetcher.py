@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from streamix_queue.actors.dispatch import Dispatch
 from streamix_queue.actors.groups import MendGroups
@@ -36,15 +36,17 @@ class Prefetch:
         self._fixed = fixed
         self._mean_bytes = 0.0
 
-    def saw(self, size_bytes: int) -> None:
-        """Note the size of an entry. The first one counts as it is: there may be few of them."""
-        self._mean_bytes += (size_bytes - self._mean_bytes) * (0.1 if self._mean_bytes else 1.0)
+    def saw(self, deliveries: Sequence[Delivery]) -> None:
+        """Note the sizes of entries. The first ones count as they are: there may be few of them."""
+        mean = sum(len(delivery.fields[-1]) for delivery in deliveries) / len(deliveries)
+        # Bigger ones than before count at once, smaller ones little by little: memory comes first.
+        self._mean_bytes += (mean - self._mean_bytes) * (0.1 if mean < self._mean_bytes else 1.0)
 
     def adjust(self, pace_s: float | None, *, express: bool = False) -> int:
         """Set the limit of the credits; how many free ones are worth a read."""
         if self._fixed is None:
-            wanted = prefetch_for(pace_s, self._concurrency, self._mean_bytes)
-            wanted += EXPRESS_CREDITS if express else 0
+            express_credits = EXPRESS_CREDITS if express else 0
+            wanted = prefetch_for(pace_s, self._concurrency, self._mean_bytes, express_credits)
             # A twentieth either way is noise, and not worth a lock.
             if abs(wanted - self._credits.limit) * 20 > self._credits.limit:
                 self._credits.resize(wanted)
@@ -161,7 +163,7 @@ class Fetcher(BrokerActor):
             if fields is not None
         ]
         if deliveries:
-            self._prefetch.saw(len(deliveries[0].fields[-1]))
+            self._prefetch.saw(deliveries)
             self._router.route(deliveries)
             self._notice(Fetched(source, len(deliveries)))
 
@@ -171,6 +173,7 @@ class Fetcher(BrokerActor):
                 found = pick_up_lost(self.broker, key, self._leases, most_deliveries=1)
                 self._router.route(found)
             if found:
+                self._prefetch.saw(found)
                 self._notice(Fetched("recovered", len(found)))
 
     def _polled(self, count: int, started: float, error: Exception | None) -> None:

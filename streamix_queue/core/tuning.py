@@ -31,13 +31,14 @@ _TURN_S = 0.001
 _MAX_TURN = 64
 
 
-def prefetch_for(pace_s: float | None, concurrency: int, mean_bytes: float) -> int:
+def prefetch_for(pace_s: float | None, concurrency: int, mean_bytes: float, beyond: int = 0) -> int:
     """How many entries to hold, so that a slow member hoards nothing that an idle one could do.
 
     Args:
         pace_s: Mean time of a handler in seconds; None if none has ended yet.
         concurrency: Handlers that may run at once.
-        mean_bytes: Mean size of an entry; big ones are held in smaller numbers.
+        mean_bytes: Mean size of an entry, 0 if none was seen yet; big ones are held in smaller numbers.
+        beyond: Entries to hold beyond a second of work, as far as their size allows.
 
     Returns:
         About a second of work, at least one entry for each thread.
@@ -45,8 +46,10 @@ def prefetch_for(pace_s: float | None, concurrency: int, mean_bytes: float) -> i
     if pace_s is None:
         return max(FIRST_PREFETCH, concurrency)
     by_time = concurrency * _WORK_AHEAD_S / max(pace_s, 1e-9)
-    by_size = _MAX_HELD_BYTES / max(mean_bytes, 1.0)
-    return max(concurrency, int(min(by_time, by_size, _MAX_PREFETCH)))
+    if not mean_bytes:
+        return max(concurrency, int(min(by_time, FIRST_PREFETCH)))
+    by_size = _MAX_HELD_BYTES / mean_bytes
+    return max(concurrency, int(min(min(by_time, _MAX_PREFETCH) + beyond, by_size)))
 
 
 def enough_queued(limit: int, pace_s: float | None) -> int:

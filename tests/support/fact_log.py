@@ -1,7 +1,9 @@
 """The fact log: what happened in consumer processes, one JSON object a line, in the order of time.
 
 It is a checker's only truth, so a record is written before what it tells can be undone: one
-``write`` to a file opened with ``O_APPEND``, which a SIGKILL right after it cannot take back.
+``write`` to a file opened with ``O_APPEND``, which a SIGKILL right after it cannot take back. A
+SIGKILL in the middle of it can cut it at the end of a page; so each begins on a line of its own, and
+a line that is no record was never written, as when its process had died a moment earlier.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class FactLog:
     def write(self, *records: Record) -> None:
         """Append records, all with one ``write``."""
         stamp = {**self._stamp, "pid": os.getpid(), "monotonic": time.monotonic()}
-        lines = b"".join(json.dumps({**stamp, **record}).encode() + b"\n" for record in records)
+        lines = b"\n" + b"".join(json.dumps({**stamp, **record}).encode() + b"\n" for record in records)
         written = os.write(self._fd, lines)
         if written != len(lines):
             raise OSError(f"{self._path}: {written} of {len(lines)} bytes were written")
@@ -66,7 +68,7 @@ class LogReader:
             new = b""
         self._offset += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
-        self._records += [json.loads(line) for line in lines]
+        self._records += filter(None, map(_record, lines))
         return self._records
 
     def wait_for(self, predicate: Callable[[Record], bool], timeout: float) -> Record | None:
@@ -81,3 +83,12 @@ class LogReader:
             if time.monotonic() >= deadline:
                 return None
             time.sleep(_POLL_S)
+
+
+def _record(line: bytes) -> Record | None:
+    """None for an empty line, and for one that a SIGKILL has cut."""
+    try:
+        record: Record = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return record

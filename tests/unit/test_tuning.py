@@ -47,6 +47,18 @@ def test_big_messages_are_held_in_smaller_numbers() -> None:
     assert prefetch_for(1e-6, 4, 512 * megabyte) == 4, "each thread has one all the same"
 
 
+def test_until_a_size_is_known_no_more_is_held_than_at_first() -> None:
+    """Fails when a quick handler alone may raise the number: the next read would bring thousands."""
+    assert prefetch_for(1e-6, 1, 0.0) == FIRST_PREFETCH
+
+
+def test_what_is_held_beyond_a_second_of_work_is_bounded_by_its_size_as_well() -> None:
+    megabyte = 1024.0 * 1024
+
+    assert prefetch_for(0.1, 1, 200.0, 64) == 10 + 64
+    assert prefetch_for(0.1, 1, megabyte, 64) == 16
+
+
 @given(paces, threads, sizes)
 def test_every_thread_has_work_and_memory_is_bounded(
     pace_s: float | None, concurrency: int, mean_bytes: float

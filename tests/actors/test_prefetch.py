@@ -1,0 +1,37 @@
+"""How much the fetcher holds follows the sizes that it has seen."""
+
+from __future__ import annotations
+
+from streamix_queue.actors.fetcher import Prefetch
+from streamix_queue.core.delivery import Delivery
+from streamix_queue.runtime import Credits
+
+_BIG = 1024 * 1024
+
+
+def _entries(*sizes: int) -> list[Delivery]:
+    return [Delivery(b"s", b"1-0", [b"message", bytes(size)], 0.0, 0.0) for size in sizes]
+
+
+def test_a_big_entry_behind_a_small_one_counts_at_once() -> None:
+    """Fails when only the first entry of a reply is looked at, or when growth is averaged away."""
+    credits_ = Credits(10)
+    prefetch = Prefetch(credits_, 1, None)
+    prefetch.saw(_entries(200, 200))
+    prefetch.adjust(1e-6)
+    assert credits_.limit == 4096
+
+    prefetch.saw(_entries(200, 2 * _BIG - 200))
+    prefetch.adjust(1e-6)
+    assert credits_.limit == 16
+
+
+def test_smaller_entries_raise_the_number_little_by_little() -> None:
+    credits_ = Credits(10)
+    prefetch = Prefetch(credits_, 1, None)
+    prefetch.saw(_entries(_BIG))
+    for _ in range(3):
+        prefetch.saw(_entries(200))
+    prefetch.adjust(1e-6)
+
+    assert 16 < credits_.limit < 64
