@@ -19,7 +19,7 @@ from streamix_queue.core.wire import unframe
 __all__ = ["Scheduler"]
 
 _PAGE = 100
-_LONGEST_WAIT_S = 1.0
+_IDLE_WAIT_S = 1.0
 
 
 class Scheduler(BrokerActor):
@@ -68,7 +68,7 @@ class Scheduler(BrokerActor):
             self._notice(Promoted(self.broker.promote(readable)))
         if len(due.members) == _PAGE:
             return 0.0
-        longest = _LONGEST_WAIT_S * random.uniform(0.7, 1.0)  # noqa: S311 - spreads the members
+        longest = _IDLE_WAIT_S * random.uniform(0.9, 1.0)  # noqa: S311 - spreads the members
         return longest if due.next_in_ms is None else min(longest, max(due.next_in_ms / 1000, 0.001))
 
     def _readable(self, member: bytes) -> bool:

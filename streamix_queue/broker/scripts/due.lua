@@ -2,11 +2,18 @@
 -- paused events. A set of pauses that cannot be read pauses nothing.
 -- KEYS delayed nudge paused
 -- ARGV limit
-local now = now_ms()
-local members = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-local later = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-local wait = -1
-if later[2] then wait = later[2] - now end
+-- Each member asks once a second for ever: with nothing delayed that is to cost four commands, not six.
+local members, wait = {}, -1
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if first[2] then
+  local now = now_ms()
+  local next_at = tonumber(first[2])
+  if next_at <= now then
+    members = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+    next_at = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  end
+  if next_at then wait = next_at - now end
+end
 local paused = redis.pcall('HKEYS', KEYS[3])
 if paused.err then paused = {} end
 return {members, wait, redis.call('GET', KEYS[2]) or '', paused}
