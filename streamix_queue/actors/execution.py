@@ -86,12 +86,13 @@ class Executor:
             delivery.outcome = ACK
 
     def _failed(self, delivery: Delivery, registration: Registration, error: BaseException) -> None:
-        delivery.failure = describe(error)
         if isinstance(error, msgspec.ValidationError) and _from_conversion(error, registration):
             delivery.outcome = DeadLetter(Reason.INVALID)
-            return
-        assert delivery.message is not None
-        delivery.outcome = decide(registration.policy, delivery.message.retries, error, self._spread())
+        else:
+            assert delivery.message is not None
+            delivery.outcome = decide(registration.policy, delivery.message.retries, error, self._spread())
+        # Only a dead letter shows a traceback, and to write one takes as long as ten messages.
+        delivery.failure = describe(error, trace=isinstance(delivery.outcome, DeadLetter))
 
 
 def _copy(message: StreamMessage) -> StreamMessage:
@@ -107,19 +108,27 @@ def _from_conversion(error: BaseException, registration: Registration) -> bool:
     return error.__traceback__.tb_next is None
 
 
-def describe(error: BaseException) -> Failure:
-    """``error`` as bounded text without secrets; keeps no frame, which would pin the payload."""
+def describe(error: BaseException, *, trace: bool = True) -> Failure:
+    """``error`` as bounded text without secrets; keeps no frame, which would pin the payload.
+
+    Args:
+        error: What the handler raised.
+        trace: Whether to write out the traceback: much more work than the rest.
+    """
     try:
         text = str(error)
     except BaseException:  # noqa: BLE001 - a handler's exception may have a broken __str__
         text = "<unprintable error>"
+    # Twice the length first: a URL that is cut in two cannot be told any more.
+    text = redact_text(text[: 2 * _MAX_ERROR])[:_MAX_ERROR]
+    return Failure(redact_text(_name(type(error))), text, _trace(error) if trace else "")
+
+
+def _trace(error: BaseException) -> str:
     own_frame = error.__traceback__
     handlers_frame = own_frame.tb_next if own_frame is not None else None
     lines = traceback.format_exception(type(error), error, handlers_frame or own_frame)
-    trace = "".join(lines)[-2 * _MAX_TRACEBACK :]
-    # Twice the length first: a URL that is cut in two cannot be told any more.
-    text = redact_text(text[: 2 * _MAX_ERROR])[:_MAX_ERROR]
-    return Failure(redact_text(_name(type(error))), text, redact_text(trace)[-_MAX_TRACEBACK:])
+    return redact_text("".join(lines)[-2 * _MAX_TRACEBACK :])[-_MAX_TRACEBACK:]
 
 
 def _name(kind: type[BaseException]) -> str:
