@@ -22,8 +22,8 @@ class MeantToFail(Exception):
 def register(consumer: Consumer, tally: Tally, options: dict[str, Any]) -> None:
     """The handlers that ``options`` ask for.
 
-    ``sleep_ms`` or ``spin`` (turns of a loop) is the work; ``fail_every`` with ``fail`` (``once``
-    or ``always``) lets each so-many-th message fail; ``slow_every`` with ``slow_ms`` makes each
+    ``sleep_ms`` or ``spin`` (turns of a loop) is the work; ``fail_every`` with ``fail`` (``once``,
+    ``always`` or ``never``) lets each so-many-th message fail; ``slow_every`` with ``slow_ms`` makes each
     so-many-th message one of a second, slow event.
     """
     handle = _working(tally.handler(), options)
@@ -62,11 +62,11 @@ def _spinning(count: Callable[[dict[str, Any]], None], turns: int) -> Handler:
 def _failing(tally: Tally, options: dict[str, Any]) -> Handler:
     """Counts a message when it has come to its end, be that a success or its last failure."""
     every, last_attempt = options["fail_every"], options["consumer"].get("retry_limit", 3)
-    always = options["fail"] == "always"
+    always, never = options["fail"] == "always", options["fail"] == "never"
     count = tally.handler()
 
     def handle(data: dict[str, Any], message: StreamMessage) -> None:
-        if data["n"] % every:
+        if never or data["n"] % every:
             count(data)
         elif always:
             if message.retries == last_attempt:

@@ -56,7 +56,8 @@ def _contestants(options: Namespace) -> list[Contestant]:
     share = f"each {options.every}th"
     failing = {"fail_every": options.every}
     return [
-        Contestant(NONE, options={"consumer": consumer}),
+        # With the same handler, which asks for the message as well, or the ratio would count that too.
+        Contestant(NONE, options={"consumer": consumer, **failing, "fail": "never"}),
         Contestant(
             ONCE, options={"consumer": consumer, **failing, "fail": "once"}, note=f"{share}; then succeeds"
         ),
