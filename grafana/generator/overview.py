@@ -209,6 +209,20 @@ _PUBLISHED = Row(
             unit="bytes",
             width=6,
         ),
+        timeseries(
+            "Publishing held back",
+            "Publishers with max_backlog: how long one waited for the slowest group, noted when it goes on.",
+            Query(increase("publish_held_back_seconds_total", "stream", over=RATE), "{{stream}}"),
+            unit="s",
+            width=12,
+        ),
+        timeseries(
+            "Shed",
+            "What publishers left out by choice (on_full='shed'), as the slowest group was far behind.",
+            Query(rate("publish_shed_messages_total", "stream"), "{{stream}}"),
+            unit="mps",
+            width=12,
+        ),
     ],
 )
 
@@ -255,6 +269,27 @@ _HELD = Row(
             Query(latest("stream_memory_bytes", "stream"), "{{stream}}"),
             unit="bytes",
             width=6,
+        ),
+        timeseries(
+            "Trimmed",
+            "What retention removes because every group is done with it. 0 while the streams grow: a group "
+            "that is far behind holds them back; streamix trim --dry-run names it.",
+            Query(rate("trimmed_entries_total", "stream"), "{{stream}}"),
+            unit="mps",
+            width=12,
+            height=6,
+        ),
+        timeseries(
+            "Held back by",
+            "Groups that are far behind, and the age of the oldest entry that each still needs: nothing "
+            "younger is trimmed.",
+            Query(
+                f"max by (stream, group) ({selector('stream_pinned_seconds')})",
+                "{{group}} on {{stream}}",
+            ),
+            unit="s",
+            width=12,
+            height=6,
         ),
         timeseries(
             "Reading the backlog",

@@ -14,6 +14,7 @@ from streamix_queue.core.keys import Keys
 from streamix_queue.core.retention import PINNED_AFTER_MS, Trimming
 from streamix_queue.core.upkeep_facts import (
     NamesRemoved,
+    PinsSeen,
     StreamPinned,
     StreamTrimmed,
     StreamUnpinned,
@@ -68,6 +69,7 @@ class Janitor(BrokerActor):
         self._wait_s = self._a_while()
         self._next_chores = 0.0
         self._pinning: tuple[str, ...] = ()
+        self._saw_pins = False
         self._refused: dict[str, str] = {}
 
     def setup(self) -> None:
@@ -91,6 +93,9 @@ class Janitor(BrokerActor):
         turn = self._guarded("turn", self._take_turn) or Turn(stream=False, group=False)
         if turn.stream and self._keep_ms is not None:
             self._guarded("trim", self._trim_stream)
+        elif self._saw_pins:
+            self._saw_pins = False
+            self._notice(PinsSeen(self._keys.stream_name, ()))
         if turn.group and time.monotonic() >= self._next_chores:
             self._next_chores = time.monotonic() + _CHORES_EVERY_S
             self._guarded("inboxes", self._clear_inboxes)
@@ -134,6 +139,9 @@ class Janitor(BrokerActor):
         return answer
 
     def _tell_pins(self, answer: Trimming) -> None:
+        if answer.pins or self._saw_pins:
+            self._saw_pins = bool(answer.pins)
+            self._notice(PinsSeen(self._keys.stream_name, answer.pins))
         pinning = tuple(sorted(pin.group for pin in answer.pins))
         if pinning == self._pinning:
             return

@@ -13,6 +13,7 @@ __all__ = [
     "EventPaused",
     "EventResumed",
     "NamesRemoved",
+    "PinsSeen",
     "Shed",
     "StreamPinned",
     "StreamTrimmed",
@@ -47,6 +48,14 @@ class StreamUnpinned(Fact):
     """No group is far behind any more."""
 
     stream: str
+
+
+@dataclass(frozen=True)
+class PinsSeen(Fact):
+    """What the janitor found at this look, for gauges; no pins as well when another looks now."""
+
+    stream: str
+    pins: tuple[Pin, ...]
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,12 @@ CATALOGUE: Final = (
     _histogram("publish_duration_seconds", ("stream", "error_type"), _FAST, "How long a publish call took."),
     _histogram("publish_batch_messages", _stream, _BATCH, "Messages for each publish call."),
     _histogram("message_size_bytes", _stream, _SIZE, "Encoded size of a published message."),
+    _counter("publish_shed_messages", _stream, "Messages not written, by choice, for the backlog was full."),
+    _counter(
+        "publish_held_back_seconds",
+        _stream,
+        "Time that publishing was held back because the backlog was full; counted when it goes on.",
+    ),
     # --- delivery
     _counter(
         "received_messages",
@@ -106,6 +112,13 @@ CATALOGUE: Final = (
     _counter("dead_lettered_messages", (*_group, "reason"), "Messages put into the dead-letter stream."),
     _counter("replayed_messages", ("stream", "source"), "Dead letters that this process sent back."),
     _counter("decode_errors", _group, "Entries that are no message."),
+    _counter("trimmed_entries", _stream, "Entries that this process removed because no group needs them."),
+    _gauge(
+        "stream_pinned_seconds",
+        _group,
+        "Age of the oldest entry that a group far behind still needs; the stream grows for its sake.",
+        "max",
+    ),
     # --- leases
     _counter(
         "reclaimed_messages",

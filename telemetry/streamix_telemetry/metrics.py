@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from streamix_queue.core import facts
+from streamix_queue.core import facts, upkeep_facts
 from streamix_queue.core.outcome import Reason
+from streamix_queue.core.retention import Pin
 from streamix_queue.core.vitals import Vitals
 from streamix_telemetry.catalogue import OTHER
 from streamix_telemetry.cells import Gauge, Store
@@ -43,6 +44,7 @@ class ConsumerMetrics:
         self._settlements = SettlementMetrics(store, stream, group)
         self._last_poll = 0.0
         self._outage_kind = ""
+        self._pins: tuple[Pin, ...] = ()
         self._handlers: dict[type[facts.Fact], Callable[[Any], None]] = {
             facts.Settled: self._settlements.count,
             facts.ConsumerStarted: self._started,
@@ -60,6 +62,8 @@ class ConsumerMetrics:
             facts.BrokerUp: self._up,
             facts.ActorCrashed: lambda _: self._of_group("worker_restarts", "crash"),
             facts.ActorStalled: lambda _: self._of_group("worker_restarts", "stuck"),
+            upkeep_facts.StreamTrimmed: self._removed,
+            upkeep_facts.PinsSeen: self._saw_pins,
             facts.Drained: lambda fact: self._of_group("shutdown_abandoned_messages", by=fact.abandoned),
         }
         with store.lock:
@@ -76,6 +80,8 @@ class ConsumerMetrics:
         """What only this observer knows."""
         if self._last_poll:
             yield ("streamix_last_poll_timestamp_seconds", (self._group,), self._last_poll)
+        for pin in self._pins:
+            yield ("streamix_stream_pinned_seconds", (self._stream, pin.group), pin.age_s)
 
     # --- the other facts ------------------------------------------------------------------------
 
@@ -116,6 +122,14 @@ class ConsumerMetrics:
         if not fact.held:
             self._add("reclaimed_messages", "deleted")
             self._add("dead_lettered_messages", Reason.TRIMMED)
+
+    def _removed(self, fact: upkeep_facts.StreamTrimmed) -> None:
+        if fact.key == self._stream:
+            with self._store.lock:
+                self._store.counter("streamix_trimmed_entries_total", self._stream).value += fact.count
+
+    def _saw_pins(self, fact: upkeep_facts.PinsSeen) -> None:
+        self._pins = fact.pins
 
     def _unreadable(self, fact: facts.Unreadable) -> None:
         self._add("dead_lettered_messages", Reason.MALFORMED)
@@ -169,6 +183,7 @@ class ConsumerMetrics:
             for value in values:
                 store.counter(f"streamix_{name}_total", self._group, value)
         store.counter("streamix_shutdown_abandoned_messages_total", self._group)
+        store.counter("streamix_trimmed_entries_total", self._stream)
         store.histogram("streamix_receive_batch_messages", *labels)
         for error_type in _BROKER_ERRORS:
             store.counter("streamix_redis_errors_total", error_type)
@@ -186,6 +201,8 @@ class PublisherMetrics:
             self._size = store.histogram("streamix_message_size_bytes", stream)
             self._ok = store.counter("streamix_published_messages_total", stream, "")
             self._duration = store.histogram("streamix_publish_duration_seconds", stream, "")
+            self._shed = store.counter("streamix_publish_shed_messages_total", stream)
+            self._held_back = store.counter("streamix_publish_held_back_seconds_total", stream)
             for error_type in (*_BROKER_ERRORS, "PublishUnknown"):
                 store.counter("streamix_published_messages_total", stream, error_type)
 
@@ -193,6 +210,12 @@ class PublisherMetrics:
         """Count a publish, and what it asked of Redis."""
         if isinstance(fact, facts.Called):
             count_call(self._store, fact)
+        elif isinstance(fact, upkeep_facts.Shed):
+            with self._store.lock:
+                self._shed.value += fact.count
+        elif isinstance(fact, upkeep_facts.BackpressureEnded):
+            with self._store.lock:
+                self._held_back.value += fact.seconds
         elif isinstance(fact, facts.Published):
             store = self._store
             with store.lock:

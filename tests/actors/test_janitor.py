@@ -13,6 +13,7 @@ from streamix_queue.core.keys import Keys
 from streamix_queue.core.settlement import AckEntries
 from streamix_queue.core.upkeep_facts import (
     NamesRemoved,
+    PinsSeen,
     StreamPinned,
     StreamTrimmed,
     StreamUnpinned,
@@ -178,6 +179,26 @@ def test_a_pinning_group_is_named_once_and_so_is_the_end_of_it(bench: Workbench)
 
     assert len(bench.stated(StreamUnpinned)) == 1
     assert len(left(bench)) == 1
+
+
+def test_the_pins_of_every_look_are_told_and_taken_back_when_another_member_looks(bench: Workbench) -> None:
+    """Fails when a member that lost its turn leaves its gauge standing: the alert would never end."""
+    other = Keys(bench.keys.stream_name, "abandoned")
+    member(bench, other, "x").ensure_group(other.stream, "0")
+    handled(bench, 5)
+    one, two = janitor(bench), janitor(bench, name="two")
+    bench.later(2 * HOUR_S)
+    one.run_once()
+    bench.later(60)
+    one.run_once()
+    assert [[pin.group for pin in fact.pins] for fact in bench.stated(PinsSeen)] == [["abandoned"]] * 2
+
+    bench.later(600)
+    two.run_once()
+    one.run_once()
+
+    seen = bench.stated(PinsSeen)
+    assert [[pin.group for pin in fact.pins] for fact in seen[2:]] == [["abandoned"], []]
 
 
 def test_acked_remains_of_inboxes_are_cleared(bench: Workbench) -> None:

@@ -34,6 +34,7 @@ _REPO = Path(__file__).resolve().parents[2]
 _WITHIN_S = 60.0
 _WARM_UP_S = 4.0
 _FROZEN_S = 3.5  # over the lease
+_ABANDONED_S = 25 * 3600.0  # over the day that everything is kept
 _LATE_S = 7.0  # over what the service level allows
 
 
@@ -61,6 +62,7 @@ class Scene:
 
     def play(self) -> None:
         """Everything in order; afterwards the faults are there and go on."""
+        self._leave_a_group_behind()
         for name in ("billing", "faulty", "doomed", "auditor", "successor", "shop"):
             self._start(name, self.redis)
         self._start("stranded", self._lonely_redis)
@@ -83,6 +85,14 @@ class Scene:
         self._trim_what_was_read()
         self._start("mailer", self.redis)
         self._scrape("mailer")
+
+    def _leave_a_group_behind(self) -> None:
+        """As a service does that was taken out of use a day ago, and has left its group."""
+        then = f"{round((time.time() - _ABANDONED_S) * 1000)}-0"
+        with self.redis.client() as client:
+            client.xadd("orders", {"message": "of yesterday"}, id=then)
+            client.xgroup_create("orders", "abandoned", "0")
+            client.xgroup_create("orders", "billing", then)
 
     def _is_at_work(self, name: str) -> bool:
         return bool(self.prometheus.query(f'streamix_inflight_messages{{job="{name}"}} > 0'))

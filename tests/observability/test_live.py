@@ -33,6 +33,7 @@ CULPRITS: dict[str, tuple[set[str], set[str]]] = {
     "StreamixTelemetryGone": ({"archive", "ledger"}, set()),
     "StreamixStuckPending": ({"invoicing"}, set()),
     "StreamixRetentionRisk": ({"invoicing"}, set()),
+    "StreamixStreamPinned": ({"abandoned"}, set()),
     "StreamixRetriesOverdue": ({"invoicing"}, set()),
     "StreamixCollectorFailing": ({"stranded-1"}, set()),
     "StreamixDeadLettering": ({"payments", "stock"}, set()),

@@ -25,8 +25,12 @@ def page(start_server: Any, stream: str, registry: CollectorRegistry) -> Page:
     """Everything that can be on a page, on one."""
     server: Server = start_server(appendonly=True)
     end = watch_backlog(server.url, stream, "g", memory=True)
+    with server.client() as client:
+        client.xadd(stream, {"message": "of long ago"}, id="1-1")
+        client.xgroup_create(stream, "g", "1-1")
+        client.xgroup_create(stream, "abandoned", "0")
     publish(server, stream, 3)
-    with consuming(server, stream, fail_until(2), retry_limit=1), server.client() as client:
+    with consuming(server, stream, fail_until(2), retry_limit=1, keep_ms=0), server.client() as client:
         eventually(lambda: client.xlen(f"{stream}:g:inbox:order.placed") == 0)
         client.xadd(stream, {"message": "{"})
         eventually(lambda: client.xlen(f"{stream}:failed") == 1)
@@ -35,6 +39,7 @@ def page(start_server: Any, stream: str, registry: CollectorRegistry) -> Page:
         with Admin(server.url, stream) as admin:
             admin.replay(DeadLetterFilter())
         eventually(lambda: Page.of(registry).value("streamix_collector_success") == 1)
+        eventually(lambda: Page.of(registry).has("streamix_stream_pinned_seconds"))
         page = Page.of(registry)
     end()
     return page
