@@ -26,6 +26,7 @@ __all__ = [
     "Session",
     "Telemetry",
     "admin_telemetry",
+    "probe_this_process",
     "publisher_telemetry",
     "redis_admin_broker",
     "redis_broker_factory",
@@ -120,6 +121,15 @@ def watched(make_broker: MakeBroker, observers: Sequence[Observer]) -> MakeBroke
 
     notice = fan_out(observers)
     return lambda keys, consumer, timeout_s: watch(make_broker(keys, consumer, timeout_s), notice)
+
+
+def probe_this_process() -> tuple[Sequence[str], bool]:
+    """What is wrong with the consumers that run in this process, and whether one was asked to stop."""
+    from streamix_telemetry.wiring import running_probes  # noqa: PLC0415 - not at import, see the layers
+
+    probes = running_probes()
+    problems = [problem for probe in probes for problem in probe.live().problems]
+    return problems, any(probe.draining for probe in probes)
 
 
 def publisher_telemetry(url: str, stream: str) -> tuple[list[Observer], list[Interceptor]]:

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import islice
 from types import TracebackType
+from typing import Any
 
 from streamix_queue.actors.observing import fan_out
 from streamix_queue.actors.surround import enter_all, leave_all
-from streamix_queue.admin.dead_letters import DeadLetterEntry, DeadLetterFilter, read_entry
+from streamix_queue.admin.audit import audit
+from streamix_queue.admin.canary import Canary
+from streamix_queue.admin.dead_letters import DeadLetterEntry, DeadLetterFilter
+from streamix_queue.admin.exports import exported
+from streamix_queue.admin.fingerprints import Fingerprints, grouped
+from streamix_queue.admin.pacing import Pace
+from streamix_queue.admin.purges import PurgeReport, purge_letters
+from streamix_queue.admin.reading import LetterReader
 from streamix_queue.admin.replays import Progress, Replayer, ReplayInterrupted, ReplayReport
-from streamix_queue.broker.protocol import Entry
 from streamix_queue.composition import admin_telemetry, redis_admin_broker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
 from streamix_queue.core.errors import BrokerUnavailable, ConfigError, OutOfMemory
+from streamix_queue.core.facts import Observer, ReplayInterceptor
 from streamix_queue.core.keys import dead_letter_key
-from streamix_queue.core.replay import ReplayRun
+from streamix_queue.core.replay import Edit, ReplayRun
 
 __all__ = ["Admin"]
 
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
-_PAGE = 50
-"""Entries per read. A letter may hold a megabyte, so a page is not to be much larger."""
+DEFAULT_SCAN = 10_000
+DEFAULT_MAX_REPLAYS = 3
 
 
 class Admin:
@@ -49,8 +59,9 @@ class Admin:
         self._failed = dead_letter_key(stream).encode()
         self._timeout_s = timeout_ms / 1000
         self._broker = redis_admin_broker(redis_url, self._timeout_s)
-        observers, self._interceptors = admin_telemetry(redis_url, stream)
-        self._notice = fan_out(observers)
+        self._letters = LetterReader(self._broker, self._failed)
+        self._redis_url = redis_url
+        self._telemetry: tuple[list[Observer], list[ReplayInterceptor]] | None = None
 
     def groups(self) -> list[str]:
         """Names of the stream's consumer groups. Raises `BrokerError`."""
@@ -66,6 +77,9 @@ class Admin:
         group: str | None = None,
         event: str | None = None,
         reason: str | None = None,
+        fingerprint: str | None = None,
+        failed_after: datetime | None = None,
+        failed_before: datetime | None = None,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> Iterator[DeadLetterEntry]:
@@ -78,6 +92,9 @@ class Admin:
             group: Those of this consumer group; ``""`` for those that name none (0.1.0's).
             event: Those of this event.
             reason: Those with this reason.
+            fingerprint: Those that failed in this way, see `fingerprints`.
+            failed_after: Those that were written at this moment or later, by Redis' clock.
+            failed_before: Those that were written before it.
             limit: At most so many.
             newest_first: The other way round.
 
@@ -85,9 +102,101 @@ class Admin:
             ConfigError: an argument is out of range.
             BrokerError: Redis cannot be reached or refuses.
         """
-        which = DeadLetterFilter(group, event, reason)
+        which = DeadLetterFilter(group, event, reason, fingerprint, failed_after, failed_before)
         _check_limit(limit)
-        return self._select(which, limit, newest_first=newest_first)
+        return self._letters.select(which, limit, newest_first=newest_first)
+
+    def dead_letter(self, letter_id: str) -> DeadLetterEntry | None:
+        """The dead letter with this id; None if there is none (any more).
+
+        Raises:
+            ConfigError: that can be no id.
+            BrokerError: Redis cannot be reached or refuses.
+        """
+        return self._letters.one(_checked_ids([letter_id])[0])
+
+    def fingerprints(
+        self, which: DeadLetterFilter | None = None, *, scan: int = DEFAULT_SCAN
+    ) -> Fingerprints:
+        """The dead letters by the way in which they failed, the most frequent first.
+
+        Args:
+            which: Of these; None is all of them.
+            scan: Look at the newest so many, whether they are meant or not.
+
+        Raises:
+            ConfigError: an argument is out of range.
+            BrokerError: Redis cannot be reached or refuses.
+        """
+        number("scan", scan, 1, 2**53)
+        seen = 0
+        newest = self._letters.select(DeadLetterFilter(), scan + 1, newest_first=True)
+
+        def meant() -> Iterator[DeadLetterEntry]:
+            nonlocal seen
+            for letter in islice(newest, scan):
+                seen += 1
+                if which is None or which.matches(letter):
+                    yield letter
+
+        groups = grouped(meant())
+        return Fingerprints(groups, seen, complete=next(newest, None) is None)
+
+    def export(
+        self, which: DeadLetterFilter | None = None, *, limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Dead letters whole, as data for JSON, oldest first; read as they are taken.
+
+        Each has what `DeadLetterEntry` tells, the payload as ``data`` (None if it cannot be
+        decoded), and under ``fields`` the entry as it is in Redis: a list of [name, value], each
+        text, or ``{"base64": ...}`` where it is no UTF-8. `fields_of` makes it bytes again.
+
+        Args:
+            which: Of these; None is all of them.
+            limit: The oldest so many.
+
+        Raises:
+            ConfigError: an argument is out of range.
+            BrokerError: Redis cannot be reached or refuses.
+        """
+        _check_limit(limit)
+        return map(exported, self._letters.select(which or DeadLetterFilter(), limit))
+
+    def purge(
+        self,
+        which: DeadLetterFilter,
+        *,
+        limit: int | None = None,
+        up_to: str | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> PurgeReport:
+        """Remove dead letters for good, oldest first and in batches. Letters written later stay.
+
+        May be interrupted at any time, and run again. States one line in the log.
+
+        Args:
+            which: ``DeadLetterFilter()`` is all of them.
+            limit: The oldest so many.
+            up_to: None that came after the letter with this id: the ``last_id`` of a dry run.
+            dry_run: Only count.
+            progress: Called with the number of letters that each batch removed.
+
+        Raises:
+            ConfigError: an argument is out of range.
+            BrokerError: Redis cannot be reached or refuses; what went before is gone.
+        """
+        _check_limit(limit)
+        if up_to is not None:
+            _checked_ids([up_to])
+        report = PurgeReport(dry_run=dry_run)
+        try:
+            letters = self._letters.select(which, limit, up_to=up_to)
+            purge_letters(self._broker, self._failed, letters, report, progress)
+        finally:
+            if not dry_run:
+                audit("purged dead letters", self._stream, which, removed=report.removed)
+        return report
 
     def replay(
         self,
@@ -97,6 +206,11 @@ class Admin:
         limit: int | None = None,
         dry_run: bool = False,
         unhandled: bool = False,
+        rate: float | None = None,
+        max_replays: int = DEFAULT_MAX_REPLAYS,
+        edit: Edit | None = None,
+        canary: int = 0,
+        canary_timeout_ms: int = 60_000,
         progress: Progress | None = None,
     ) -> ReplayReport:
         """Send dead letters back to the group in which they failed, and to no other.
@@ -104,7 +218,8 @@ class Admin:
         The message keeps its id, payload and trace fields, and starts with ``retries`` 0. A
         letter leaves the dead-letter stream in the same step in which the message enters the
         group's inbox. So a replay that is interrupted and run again replays nothing twice and
-        forgets nothing. Letters that are written while it runs are not its own.
+        forgets nothing. Letters that are written while it runs are not its own. Each run that is
+        no dry run states one line in the log: who, what and how many.
 
         Args:
             which: Ids of dead letters, or a filter: ``DeadLetterFilter()`` is all of them.
@@ -114,6 +229,13 @@ class Admin:
             dry_run: Only tell what would be done.
             unhandled: Also replay what no member of the group is known to handle; it waits
                 for one. A member counts for 7 days after its last sign of life.
+            rate: So many per second; None for as fast as it goes.
+            max_replays: Refuse what was replayed so often before and failed again each time.
+            edit: Makes the payload another one; what it returns is checked as `publish` does,
+                and refused if it cannot be published.
+            canary: Replay so many, wait until each has ended in its group, and go on only if none
+                of them failed again; ``stopped`` of the report tells. 0 for none.
+            canary_timeout_ms: How long they may take for that, ms; after it they count as failed.
             progress: Called for each letter as it is done.
 
         Returns:
@@ -127,8 +249,14 @@ class Admin:
         _check_limit(limit)
         if group is not None:
             text("group", group)
+        if rate is not None:
+            number("rate", rate, 0.001, 1_000_000, unit="per second", whole=False)
+        number("max_replays", max_replays, 1, 2**53)
+        number("canary", canary, 0, 1000)
+        number("canary_timeout_ms", canary_timeout_ms, 1, 86_400_000, unit="ms")
         ids = [] if isinstance(which, DeadLetterFilter) else _checked_ids(which)
         report = ReplayReport(dry_run=dry_run)
+        observers, interceptors = ([], []) if dry_run else self._observed()
         replayer = Replayer(
             self._broker,
             self._stream,
@@ -136,28 +264,38 @@ class Admin:
             progress=progress,
             group=group,
             unhandled=unhandled,
+            pace=Pace(None if dry_run else rate),
+            max_replays=max_replays,
+            edit=edit,
             patience_s=self._timeout_s,
-            interceptors=self._interceptors,
-            notice=self._notice,
+            interceptors=interceptors,
+            notice=fan_out(observers),
         )
         run = ReplayRun()
-        scopes = None if dry_run else enter_all([each.replaying for each in self._interceptors], run)
+        scopes = None if dry_run else enter_all([each.replaying for each in interceptors], run)
         try:
-            if isinstance(which, DeadLetterFilter):
-                for entry in self._select(which, limit, newest_first=False):
-                    replayer.replay(entry)
-            for letter_id in ids:
-                found = self._one(letter_id)
-                if found is None:
-                    replayer.missing(letter_id)
-                else:
-                    replayer.replay(found)
+            canaries = Canary(self._broker, self._stream, 0 if dry_run else canary, canary_timeout_ms / 1000)
+            letters: Iterable[DeadLetterEntry | str] = (
+                self._letters.select(which, limit)
+                if isinstance(which, DeadLetterFilter)
+                else (self._letters.one(letter_id) or letter_id for letter_id in ids)
+            )
+            _replay_all(letters, replayer, canaries)
         except (BrokerUnavailable, OutOfMemory) as error:
             raise ReplayInterrupted(str(error), report) from None
         finally:
             run.count = len(report.replayed)
             leave_all(scopes, sys.exc_info())
+            if not dry_run:
+                chosen = which if isinstance(which, DeadLetterFilter) else ids
+                audit("replayed dead letters", self._stream, chosen, **report.counts())
         return report
+
+    def _observed(self) -> tuple[list[Observer], list[ReplayInterceptor]]:
+        # Loaded by the first replay: it takes longer than all that only looks.
+        if self._telemetry is None:
+            self._telemetry = admin_telemetry(self._redis_url, self._stream)
+        return self._telemetry
 
     def close(self) -> None:
         """Close the connection; a later call opens a new one."""
@@ -171,37 +309,22 @@ class Admin:
     ) -> None:
         self.close()
 
-    def _one(self, letter_id: str) -> DeadLetterEntry | None:
-        bound = letter_id.encode()
-        page = self._broker.oldest(self._failed, bound, bound, 1)
-        return _read(page[0]) if page else None
 
-    def _select(
-        self, which: DeadLetterFilter, limit: int | None, *, newest_first: bool
-    ) -> Iterator[DeadLetterEntry]:
-        last = self._broker.last_id(self._failed)
-        if last is None or limit == 0:
-            return
-        position, selected = last if newest_first else b"-", 0
-        while True:
-            if newest_first:
-                page = self._broker.newest(self._failed, position, _PAGE)
-            else:
-                # Not beyond what was the end: a replay would run after the letters of its own failures.
-                page = self._broker.oldest(self._failed, position, last, _PAGE)
-            for entry in filter(which.matches, map(_read, page)):
-                yield entry
-                selected += 1
-                if selected == limit:
-                    return
-            if len(page) < _PAGE:
+def _replay_all(letters: Iterable[DeadLetterEntry | str], replayer: Replayer, canary: Canary) -> None:
+    report = replayer.report
+    for letter in letters:
+        if isinstance(letter, str):
+            replayer.missing(letter)
+            continue
+        before = len(report.replayed)
+        replayer.replay(letter)
+        for done in report.replayed[before:]:
+            canary.add(done, replayer.entry_id)
+        if canary.complete:
+            report.stopped = canary.verdict()
+            if report.stopped:
                 return
-            position = b"(" + page[-1][0]
-
-
-def _read(entry: Entry) -> DeadLetterEntry:
-    entry_id, fields = entry
-    return read_entry(entry_id, fields or ())
+    report.stopped = canary.verdict()
 
 
 def _check_limit(limit: int | None) -> None:

@@ -11,11 +11,12 @@ from datetime import datetime, timezone
 
 from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.admin.dead_letters import DeadLetterEntry
+from streamix_queue.admin.pacing import Pace
 from streamix_queue.broker.redis_admin import RedisAdminBroker, ReplayAnswer
 from streamix_queue.core.errors import BrokerRefused, BrokerUnavailable, NotReplayable, WrongKeyType
 from streamix_queue.core.facts import DeadLetterReplayed, ReplayInterceptor
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.replay import Replay, Resend, replay_of
+from streamix_queue.core.replay import Edit, Replay, Resend, replay_of
 
 __all__ = ["Progress", "Refused", "ReplayInterrupted", "ReplayReport", "Replayed", "Replayer"]
 
@@ -47,17 +48,27 @@ class ReplayReport:
         refused: Could not be.
         missing: Ids under which there is no dead letter: replayed before, removed, or mistyped.
         dry_run: True if nothing was written.
+        stopped: Why it stopped before its end: a canary did not do well. ``""`` if it did not.
     """
 
     replayed: list[Replayed] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     dry_run: bool = False
+    stopped: str = ""
 
     @property
     def ok(self) -> bool:
         """True if everything that was asked for was replayed."""
-        return not self.refused and not self.missing
+        return not self.refused and not self.missing and not self.stopped
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        return {
+            "replayed": len(self.replayed),
+            "refused": len(self.refused),
+            "missing": len(self.missing),
+        }
 
 
 class ReplayInterrupted(BrokerUnavailable):
@@ -86,6 +97,9 @@ class Replayer:
         progress: Told of each.
         group: Where letters failed that name no group.
         unhandled: Also replay what nobody in the group is known to handle.
+        pace: When the next one is due.
+        max_replays: Refuse what was replayed so often before.
+        edit: Makes the payload another one.
         patience_s: How long to ask again when replies are lost, in seconds.
         interceptors: Surround each letter.
         notice: Told of each that was replayed.
@@ -100,6 +114,9 @@ class Replayer:
         progress: Progress | None,
         group: str | None,
         unhandled: bool,
+        pace: Pace,
+        max_replays: int,
+        edit: Edit | None,
         patience_s: float,
         interceptors: Sequence[ReplayInterceptor] = (),
         notice: Callable[[DeadLetterReplayed], None] = lambda _: None,
@@ -110,11 +127,16 @@ class Replayer:
         self._progress = progress
         self._group = group
         self._unhandled = unhandled
+        self._pace = pace
+        self._max_replays = max_replays
+        self._edit = edit
         self._patience_s = patience_s
         self._groups: list[str] | None = None
         # What is only tried is in nobody's trace.
         self._openers = [] if report.dry_run else [each.resending for each in interceptors]
         self._notice = notice
+        self.entry_id: bytes | None = None
+        """Where the last letter that was replayed is now; None if the reply was lost."""
 
     def replay(self, entry: DeadLetterEntry) -> None:
         """Replay one letter; what became of it goes to the report."""
@@ -128,8 +150,12 @@ class Replayer:
     def _replay(self, entry: DeadLetterEntry, resend: Resend) -> None:
         now = datetime.now(timezone.utc).isoformat()
         try:
-            replay = replay_of(entry.fields, group=self._group, now=now, previous=resend.previous)
+            self._refuse_loop(entry)
+            replay = replay_of(
+                entry.fields, group=self._group, now=now, previous=resend.previous, edit=self._edit
+            )
             self._refuse_unknown(replay.group)
+            self._pace.wait()
             answer = ReplayAnswer.DONE if self.report.dry_run else self._write(entry.id, replay)
         except (NotReplayable, WrongKeyType, BrokerRefused) as error:
             self._refused(entry.id, str(error))
@@ -147,6 +173,7 @@ class Replayer:
             self.report.replayed.append(done)
             if not self.report.dry_run:
                 resend.replay, resend.entry_id = replay, self._broker.entry_id
+                self.entry_id = self._broker.entry_id
                 self._notice(DeadLetterReplayed(self._stream, replay.group, replay.message.event))
             self._tell(done)
 
@@ -163,6 +190,12 @@ class Replayer:
     def _tell(self, done: Replayed | Refused | str) -> None:
         if self._progress is not None:
             self._progress(done)
+
+    def _refuse_loop(self, entry: DeadLetterEntry) -> None:
+        """What fails each time goes round for ever, if nobody says that it does."""
+        if entry.replays >= self._max_replays:
+            times = "once" if entry.replays == 1 else f"{entry.replays} times"
+            raise NotReplayable(f"it was replayed {times} and failed again (max_replays={self._max_replays})")
 
     def _refuse_unknown(self, group: str) -> None:
         """Nobody would ever read what goes to a group that is not there."""

@@ -53,9 +53,19 @@ class RedisAdminBroker:
         page: list[Entry] = self._link.call("XRANGE", key, low, high, "COUNT", count)
         return page
 
-    def newest(self, key: bytes, high: bytes, count: int) -> list[Entry]:
+    def newest(self, key: bytes, high: bytes, count: int, low: bytes = b"-") -> list[Entry]:
         """Up to ``count`` entries from ``high`` backwards; a bound after ``(`` is left out."""
-        page: list[Entry] = self._link.call("XREVRANGE", key, high, "-", "COUNT", count)
+        page: list[Entry] = self._link.call("XREVRANGE", key, high, low, "COUNT", count)
+        return page
+
+    def delete(self, key: bytes, ids: Sequence[bytes]) -> int:
+        """Remove entries of a stream; how many of them were there."""
+        gone: int = self._link.call("XDEL", key, *ids)
+        return gone
+
+    def members(self, key: bytes, start: int, count: int) -> list[bytes]:
+        """Up to ``count`` members of a sorted set, in its order."""
+        page: list[bytes] = self._link.call("ZRANGE", key, start, start + count - 1)
         return page
 
     def groups(self, key: bytes) -> list[bytes]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 import msgspec
 
 from streamix_queue.core.dead_letter import RAW_PREFIX, Letter, read_letter
-from streamix_queue.core.errors import Malformed, NotReplayable
+from streamix_queue.core.errors import InvalidMessage, InvalidMessageType, Malformed, NotReplayable
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.wire import (
@@ -17,12 +19,18 @@ from streamix_queue.core.wire import (
     Fields,
     History,
     decode,
+    encode,
     for_retry,
     fresh_envelope,
     with_history,
 )
 
-__all__ = ["Replay", "ReplayRun", "Resend", "replay_of"]
+__all__ = ["Edit", "Replay", "ReplayRun", "Resend", "replay_of"]
+
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes a payload another one."""
+_EDITED_BYTES = 1024 * 1024
+"""An edited message may be as large as one that is published by default, or as it was."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,9 @@ class ReplayRun:
         self.count = 0
 
 
-def replay_of(fields: Fields, *, group: str | None, now: str, previous: str = "") -> Replay:
+def replay_of(
+    fields: Fields, *, group: str | None, now: str, previous: str = "", edit: Edit | None = None
+) -> Replay:
     """The replay of the dead letter with these ``fields``.
 
     Args:
@@ -81,6 +91,7 @@ def replay_of(fields: Fields, *, group: str | None, now: str, previous: str = ""
             own is refused: a replay is nobody else's business.
         now: ISO 8601 text.
         previous: ``traceparent`` that the next attempt is to link to.
+        edit: Makes the payload another one.
 
     Raises:
         NotReplayable: the text says why.
@@ -94,6 +105,8 @@ def replay_of(fields: Fields, *, group: str | None, now: str, previous: str = ""
         message = decode(raw)  # what could not be handled must not take the place of what can be looked at
     except Malformed as error:
         raise NotReplayable(f"its payload cannot be read: {error}") from None
+    if edit is not None:
+        message, raw = _edited(message, edit, max_bytes=max(_EDITED_BYTES, len(raw)))
     data = letter.data
     if data.group and group and group != data.group:
         raise NotReplayable(f"it failed in group {data.group!r} and is never replayed to another ({group!r})")
@@ -102,6 +115,14 @@ def replay_of(fields: Fields, *, group: str | None, now: str, previous: str = ""
         raise NotReplayable("it names no group, as 0.1.0 wrote it: say with group= where it failed")
     history = History(data.source_stream_id, "replay", data.attempts, data.replays + 1, previous)
     return Replay(target, message, with_history(raw, _extras(fields), history))
+
+
+def _edited(message: StreamMessage, edit: Edit, *, max_bytes: int) -> tuple[StreamMessage, bytes]:
+    edited = StreamMessage(message.id, message.event, edit(message.data), 0, message.timestamps)
+    try:
+        return edited, encode(edited, max_bytes=max_bytes)
+    except (InvalidMessage, InvalidMessageType) as error:
+        raise NotReplayable(f"what it was made cannot be published: {error}") from None
 
 
 def _original(letter: Letter, fields: Fields, now: str) -> bytes:

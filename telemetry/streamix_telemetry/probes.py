@@ -69,6 +69,11 @@ class ConsumerProbe:
         problem = "redis: cannot be reached" if vitals.outage_s else self._ask_redis()
         return Found(self._name, (problem,) if problem else ())
 
+    @property
+    def draining(self) -> bool:
+        """Was it asked to stop? Asks nobody."""
+        return self._vitals().draining
+
     def close(self) -> None:
         """Close the connection to Redis."""
         with self._lock:
