@@ -10,7 +10,14 @@ __all__ = ["VERBS", "dlq"]
 
 VERBS = {
     "ls": Verb("streamix_queue.cli.dlq_ls:ls", "List dead letters, the newest first."),
+    "show": Verb("streamix_queue.cli.dlq_show:show", "Show a dead letter whole, its payload included."),
+    "stats": Verb("streamix_queue.cli.dlq_stats:stats", "Count dead letters by how they failed."),
     "replay": Verb("streamix_queue.cli.dlq_replay:replay", "Send dead letters back to where they failed."),
+    "export": Verb(
+        "streamix_queue.cli.dlq_export:export",
+        "Write dead letters whole, a line of JSON each, the oldest first.",
+    ),
+    "purge": Verb("streamix_queue.cli.dlq_purge:purge", "Remove dead letters for good."),
 }
 
 

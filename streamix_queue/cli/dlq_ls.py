@@ -6,8 +6,8 @@ from itertools import islice
 
 import click
 
-from streamix_queue.admin import Admin
-from streamix_queue.cli.dlq_options import filter_options, refuse_unknown_group, shown
+from streamix_queue.admin import Admin, DeadLetterFilter
+from streamix_queue.cli.dlq_options import Selection, filter_options, refuse_unknown_group, shown
 from streamix_queue.cli.exits import Exit
 from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
 from streamix_queue.cli.output import Column, note, table
@@ -44,24 +44,19 @@ def ls(
     redis_url: str,
     stream: str,
     group: str | None,
-    event: str | None,
-    reason: str | None,
-    ungrouped: bool,
+    selection: Selection,
     limit: int,
     output: str,
 ) -> int:
     """List dead letters, the newest first."""
     with Admin(redis_url, stream) as admin:
-        wanted = "" if ungrouped else group
-        refuse_unknown_group(admin, wanted)
+        which = selection.of(group)
+        refuse_unknown_group(admin, which.group)
         # One more than is shown, to know whether there are more.
-        letters = admin.dead_letters(
-            group=wanted, event=event, reason=reason, limit=limit + 1, newest_first=True
-        )
+        letters = admin.dead_letters(**vars(which), limit=limit + 1, newest_first=True)
         count = table(output, _COLUMNS, map(shown, islice(letters, limit)))
         if next(letters, None) is not None:
             note(f"The newest {count} are shown; --limit shows more.")
         elif count == 0:
-            selects = wanted is not None or event is not None or reason is not None
-            note("No dead letters match." if selects else "No dead letters.")
+            note("No dead letters match." if which != DeadLetterFilter() else "No dead letters.")
     return Exit.OK

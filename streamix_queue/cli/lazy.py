@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["LazyGroup", "Verb"]
 
@@ -52,11 +55,24 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in self.verbs and not name.startswith("-"):
+        if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(name, self.verbs, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"there is no command {name!r}.{hint}", ctx)
+        if ctx.default_map:  # what a file says holds for every command, and for those within
+            ctx.default_map = {**ctx.default_map, name: dict(ctx.default_map)}
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # As the base class does it, but without importing every verb to see whether it is hidden.
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        fitting = [
+            CompletionItem(name, help=verb.summary)
+            for name, verb in self.verbs.items()
+            if name.startswith(incomplete)
+        ]
+        return fitting + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

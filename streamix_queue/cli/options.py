@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 
 import click
 
+from streamix_queue.cli.completing import complete_groups
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM
 
 __all__ = ["examples", "group_option", "output_option", "redis_url_option", "stream_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-OUTPUTS = ("table", "json", "ndjson")
+OUTPUTS = ("table", "wide", "json", "ndjson")
 
 
 def examples(*lines: str) -> str:
@@ -50,7 +51,12 @@ def stream_option(command: F) -> F:
 def group_option(help: str) -> Callable[[F], F]:  # noqa: A002 - click's own word for it
     """``group``: a consumer group, None if none is named."""
     return click.option(
-        "--group", metavar="NAME", envvar=["STREAMIX_GROUP", "GROUP"], show_envvar=True, help=help
+        "--group",
+        metavar="NAME",
+        envvar=["STREAMIX_GROUP", "GROUP"],
+        show_envvar=True,
+        shell_complete=complete_groups,
+        help=help,
     )
 
 

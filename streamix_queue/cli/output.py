@@ -12,12 +12,14 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 __all__ = [
     "Column",
     "PipeClosed",
     "at_terminal",
     "document",
+    "drawing",
     "note",
     "printable",
     "record",
@@ -43,6 +45,8 @@ class Column(NamedTuple):
     style: str = ""
     shrinks: bool = False
     """May be cut to fit the terminal; the others never are."""
+    wide: bool = False
+    """Shown by ``-o wide`` only, which cuts nothing."""
 
 
 # --- text of strangers --------------------------------------------------------------------------
@@ -113,14 +117,14 @@ def at_terminal(stream: TextIO) -> bool:
         return False
 
 
-def _rendered(what: RenderableType, *, wrap: bool) -> str:
+def _rendered(what: RenderableType, *, wrap: bool, cut: bool = True) -> str:
     """What rich makes of it for stdout; obeys NO_COLOR, FORCE_COLOR and TERM=dumb.
 
     Printing it is left to `write`: rich has an exit of its own when a pipe is closed.
     """
     from rich.console import Console  # noqa: PLC0415
 
-    width = None if at_terminal(sys.stdout) else _WIDE
+    width = None if cut and at_terminal(sys.stdout) else _WIDE
     console = Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(what, soft_wrap=not wrap)
@@ -141,9 +145,9 @@ def document(output: str, value: object) -> None:
 
 
 def table(output: str, columns: Sequence[Column], records: Iterable[Record]) -> int:
-    """Print records as ``output`` says (``table``, ``json`` or ``ndjson``); how many there were.
+    """Print records as ``output`` says (``table``, ``wide``, ``json`` or ``ndjson``); how many there were.
 
-    A table shows the given columns; JSON everything.
+    A table shows the given columns, ``wide`` those that are only for it, too; JSON everything.
     """
     if output == "ndjson":
         count = 0
@@ -155,23 +159,27 @@ def table(output: str, columns: Sequence[Column], records: Iterable[Record]) -> 
     if output == "json":
         document(output, everything)
     elif everything:
-        _draw(columns, everything)
+        cut = output != "wide"
+        write(_rendered(drawing(output, columns, everything), wrap=cut, cut=cut))
     return len(everything)
 
 
-def _draw(columns: Sequence[Column], records: Sequence[Record]) -> None:
+def drawing(output: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
+    """The table that `table` prints, for who shows it in another way."""
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    wide = output == "wide"
+    columns = [column for column in columns if wide or not column.wide]
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        width = None if column.shrinks else max(len(_cell(r, column)) for r in records)
+        width = None if column.shrinks and not wide else max(len(_cell(r, column)) for r in records)
         drawn.add_column(
             column.heading, style=column.style, no_wrap=True, overflow="ellipsis", min_width=width
         )
     for each in records:
         drawn.add_row(*(Text(_cell(each, column)) for column in columns))
-    write(_rendered(drawn, wrap=True))
+    return drawn
 
 
 def _cell(each: Record, column: Column) -> str:

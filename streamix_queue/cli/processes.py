@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
 from streamix_queue.cli.exits import Exit, Failure
 from streamix_queue.cli.output import note
+from streamix_queue.cli.service_manager import ServiceManager, State
 from streamix_queue.runtime import (
     Actor,
     ChildCrashed,
@@ -29,6 +31,7 @@ __all__ = ["supervise"]
 _FAILURES_PER_PROCESS = 5
 _PERIOD_S = 60.0
 _FOREVER_S = 7 * 86_400.0  # a process' own drain is bounded, and by nobody known better than by itself
+_SUPERVISOR_SILENT_S = 30.0
 _HOPELESS = (Exit.USAGE, Exit.IMPORT)  # starting it anew cannot help
 
 
@@ -46,7 +49,6 @@ def supervise(arguments: Sequence[str], count: int) -> int:
         backoff=lambda attempt: exponential(attempt, 0.1, 30.0),
         notice=fleet.notice,
     )
-    fleet.stop = supervisor.stop
     ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
     failure: list[BaseException] = []
 
@@ -59,16 +61,36 @@ def supervise(arguments: Sequence[str], count: int) -> int:
             ended.put(None)
 
     thread = threading.Thread(target=watch, name="streamix.processes", daemon=True)
-    with _FleetSignals(fleet) as signals:
+    fleet.stop = stop = _Stop(supervisor)
+
+    def look() -> State:
+        # Every process has been started; whether it has come to its work, it does not tell.
+        silent_s = time.monotonic() - supervisor.last_look
+        started = len(fleet.members) == count
+        return State(started=started, healthy=silent_s < _SUPERVISOR_SILENT_S, stopping=stop.asked)
+
+    with ServiceManager(look), _FleetSignals(fleet) as signals:
         supervisor.start()
         thread.start()
-        signals.wait(ended, supervisor.stop)
+        signals.wait(ended, stop)
         thread.join()
     if failure and isinstance(failure[0], RestartsExceeded):
         raise Failure(Exit.GAVE_UP, f"gave up, for starting anew did not help: {failure[0]}")
     if failure:
         raise failure[0]
     return fleet.exit_code
+
+
+class _Stop:
+    """Stops the supervisor, and remembers it."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self.asked = False
+
+    def __call__(self) -> None:
+        self.asked = True
+        self._supervisor.stop()
 
 
 class _Fleet:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from streamix_queue.__about__ import __version__
+from streamix_queue.cli.config_file import config_option
 from streamix_queue.cli.lazy import LazyGroup, Verb
 
 __all__ = ["VERBS", "run", "streamix"]
@@ -16,7 +17,39 @@ VERBS = {
     "demo": Verb("streamix_queue.cli.demo:demo", "See a message go round, fail, and come back.", "Try it"),
     "server": Verb("streamix_queue.cli.server:server", "Run a server for development.", "Try it"),
     "run": Verb("streamix_queue.cli.run:run", "Run the consumer of an application.", "Run it"),
+    "publish": Verb(
+        "streamix_queue.cli.publish:publish", "Publish an event, or many from a file or a pipe.", "Run it"
+    ),
+    "lag": Verb("streamix_queue.cli.lag:lag", "Show how far behind the groups are.", "Look at it"),
+    "groups": Verb(
+        "streamix_queue.cli.groups:groups", "List the consumer groups of the stream.", "Look at it"
+    ),
+    "consumers": Verb("streamix_queue.cli.consumers:consumers", "List the members of a group.", "Look at it"),
+    "pending": Verb(
+        "streamix_queue.cli.pending:pending", "List what was delivered and is not settled.", "Look at it"
+    ),
+    "tail": Verb("streamix_queue.cli.tail:tail", "Show the entries of the stream.", "Look at it"),
     "dlq": Verb("streamix_queue.cli.dlq:dlq", "Look at dead letters, and replay them.", "Operate it"),
+    "pause": Verb(
+        "streamix_queue.cli.pause:pause", "Pause events of a group, or list the paused ones.", "Operate it"
+    ),
+    "resume": Verb("streamix_queue.cli.resume:resume", "Resume paused events of a group.", "Operate it"),
+    "retries": Verb(
+        "streamix_queue.cli.retries:retries",
+        "Look at the retries that wait, run them now, or cancel them.",
+        "Operate it",
+    ),
+    "trim": Verb("streamix_queue.cli.trim:trim", "Remove what every group is done with.", "Operate it"),
+    "doctor": Verb(
+        "streamix_queue.cli.doctor:doctor", "Find what is wrong, and the command that mends it.", "Operate it"
+    ),
+    "health": Verb(
+        "streamix_queue.cli.health:health", "Ask a running consumer whether it is well.", "Operate it"
+    ),
+    "config": Verb("streamix_queue.cli.config:config", "See what is set, and where.", "Other"),
+    "completion": Verb(
+        "streamix_queue.cli.completion:completion", "Print what makes a shell complete this command.", "Other"
+    ),
     "version": Verb("streamix_queue.cli.version:version", "Show the version.", "Other"),
 }
 
@@ -38,6 +71,7 @@ Data goes to stdout, messages to stderr. `streamix COMMAND --help` explains a co
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="streamix-queue", message="%(prog)s %(version)s")
+@config_option
 def streamix() -> None:
     """Events between services on Redis Streams."""
 

@@ -6,12 +6,17 @@ import logging
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from streamix_queue.cli.exits import Exit, Failure
 from streamix_queue.cli.options import examples
+from streamix_queue.cli.service_manager import ServiceManager, State
 from streamix_queue.core.errors import BrokerUnavailable
+
+if TYPE_CHECKING:
+    from streamix_queue.consumer import Consumer
 
 __all__ = ["run"]
 
@@ -51,7 +56,8 @@ def run(
 
     SIGTERM and Ctrl-C stop it cleanly: running handlers may finish, the rest goes back to the
     group at once, exit code 0. A second signal ends it now. Exit code 70 says that something
-    kept crashing.
+    kept crashing. Under systemd with Type=notify it tells when it is ready, and feeds the
+    watchdog while it is well.
     """
     if parent is not None and not _end_with(parent):
         return Exit.OK
@@ -68,7 +74,8 @@ def run(
         consumer.set_concurrency(concurrency)
     _log_to_stderr(log_level)
     try:
-        consumer.run()
+        with ServiceManager(lambda: _state(consumer)):
+            consumer.run()
     except BrokerUnavailable as error:
         raise Failure(
             Exit.UNREACHABLE,
@@ -87,6 +94,13 @@ def _log_to_stderr(level: str) -> None:
             level=level.upper(),
             format="%(asctime)s %(process)d %(levelname)-7s %(message)s",
         )
+
+
+def _state(consumer: Consumer) -> State:
+    from streamix_queue.composition import probe_this_process  # noqa: PLC0415 - redis-py again
+
+    problems, stopping = probe_this_process()
+    return State(started=consumer.running, healthy=not problems, stopping=stopping)
 
 
 def _end_with(parent: int) -> bool:

@@ -23,7 +23,7 @@ def version(output: str) -> None:
 
     With `-o json` also those of what it runs on, for a bug report.
     """
-    if output == "table":
+    if output in ("table", "wide"):
         click.echo(f"streamix-queue {__version__}")
         return
     known = {"streamix-queue": __version__, "python": platform.python_version()}

@@ -123,6 +123,8 @@ def test_on_a_terminal_it_asks_and_does_what_it_is_told(
         assert f"2 × {EVENT} to group billing" in seen
         _type(ours, answer, process)
         assert process.wait(60) == code
+        if code == 0:
+            assert "1 done" in _read_until(ours, "Replayed 2 of 2."), "it shows how far it is"
     finally:
         os.close(theirs)
         os.close(ours)

@@ -114,7 +114,7 @@ def test_json_has_every_field(env: dict[str, str], failed: list[str]) -> None:
     billing = found[-1]
     assert billing.keys() == {
         "id", "group", "event", "reason", "error", "error_type", "retries", "replays", "failed_at",
-        "message_id",
+        "message_id", "fingerprint",
     }  # fmt: skip
     assert (billing["group"], billing["event"]) == ("billing", EVENT)
     assert (billing["reason"], billing["error_type"]) == ("retries_exhausted", "RuntimeError")

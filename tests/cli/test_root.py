@@ -14,12 +14,19 @@ import click
 import pytest
 
 from streamix_queue.__about__ import __version__
+from streamix_queue.cli.config import VERBS as CONFIG_VERBS
 from streamix_queue.cli.dlq import VERBS as DLQ_VERBS
 from streamix_queue.cli.lazy import Verb
+from streamix_queue.cli.retries import VERBS as RETRIES_VERBS
 from streamix_queue.cli.root import VERBS
 from tests.support.command import COMMAND, environment, streamix
 
-ALL_VERBS = {**VERBS, **{f"dlq {name}": verb for name, verb in DLQ_VERBS.items()}}
+ALL_VERBS = {
+    **VERBS,
+    **{f"config {name}": verb for name, verb in CONFIG_VERBS.items()},
+    **{f"dlq {name}": verb for name, verb in DLQ_VERBS.items()},
+    **{f"retries {name}": verb for name, verb in RETRIES_VERBS.items()},
+}
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -31,10 +38,10 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_mistyped_command_is_told_with_what_was_probably_meant() -> None:
-    ended = streamix("dlg", "ls")
+    ended = streamix("dlqs", "ls")
 
     assert (ended.code, ended.out) == (2, "")
-    assert "no command 'dlg'" in ended.err
+    assert "no command 'dlqs'" in ended.err
     assert "'dlq'" in ended.err
 
 

@@ -1,0 +1,62 @@
+"""Names from Redis for the shell's completion: quick or not at all, and never a word about an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM
+
+if TYPE_CHECKING:
+    from streamix_queue.admin import Control
+
+__all__ = ["complete_events", "complete_groups"]
+
+_WITHIN_MS = 300
+_PLACE = {
+    "redis_url": (("STREAMIX_REDIS_URL", "REDIS_URL"), DEFAULT_REDIS_URL),
+    "stream": (("STREAMIX_STREAM", "STREAM"), DEFAULT_STREAM),
+    "group": (("STREAMIX_GROUP", "GROUP"), ""),
+}
+
+
+def complete_groups(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The groups of the stream."""
+
+    def groups(control: Control) -> list[str]:
+        return control.groups()
+
+    return _names(ctx, incomplete, groups)
+
+
+def complete_events(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The events of the group, which may be left out if it is the only one."""
+    named = _given(ctx, "group")
+
+    def events(control: Control) -> list[str]:
+        groups = [named] if named else control.groups()
+        return control.events(groups[0]) if len(groups) == 1 else []
+
+    return _names(ctx, incomplete, events)
+
+
+def _names(ctx: click.Context, incomplete: str, ask: Callable[[Control], list[str]]) -> list[str]:
+    from streamix_queue.admin import Control  # noqa: PLC0415 - loads redis-py, which takes a while
+
+    try:
+        with Control(_given(ctx, "redis_url"), _given(ctx, "stream"), timeout_ms=_WITHIN_MS) as control:
+            names = ask(control)
+    except Exception:  # noqa: BLE001 - whoever presses Tab has asked for no explanation
+        return []
+    # A name that a terminal would obey is not offered.
+    return [name for name in names if name.startswith(incomplete) and name.isprintable()]
+
+
+def _given(ctx: click.Context, name: str) -> str:
+    """What the line says so far: completion applies neither the environment nor defaults."""
+    variables, default = _PLACE[name]
+    found = (ctx.params.get(name), *map(os.environ.get, variables), default)
+    return next(value for value in found if value is not None)

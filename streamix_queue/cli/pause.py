@@ -1,0 +1,62 @@
+"""`streamix pause`."""
+
+from __future__ import annotations
+
+import click
+
+from streamix_queue.admin import Control
+from streamix_queue.cli.completing import complete_events
+from streamix_queue.cli.control_options import known_group, refuse_unknown_events
+from streamix_queue.cli.exits import Exit
+from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
+from streamix_queue.cli.output import Column, note, table
+
+__all__ = ["pause"]
+
+_COLUMNS = (
+    Column("GROUP", "group"),
+    Column("EVENT", "event", "cyan"),
+    Column("PAUSED SINCE", "since"),
+)
+
+
+@click.command(
+    epilog=examples(
+        "streamix pause invoice.created --group billing",
+        "streamix pause --group billing",
+    )
+)
+@click.argument("events", metavar="[EVENT]...", nargs=-1, shell_complete=complete_events)
+@redis_url_option
+@stream_option
+@group_option("In this group; may be left out if there is only one.")
+@click.option("--force", is_flag=True, help="Also an event that no member of the group is known to handle.")
+@output_option
+def pause(
+    *, events: tuple[str, ...], redis_url: str, stream: str, group: str | None, force: bool, output: str
+) -> int:
+    """Pause events of a group, or list the paused ones.
+
+    No member of the group starts a handler for them from about a second later on, until
+    `streamix resume`. What runs is finished; what waits is kept; other groups and other events go
+    on. Without an EVENT it only lists.
+    """
+    with Control(redis_url, stream) as control:
+        group = known_group(control, group)
+        if events and not force:
+            advice = "Add --force to pause it all the same."
+            refuse_unknown_events(group, events, control.events(group), advice)
+        newly = control.pause(group, *dict.fromkeys(events))
+        paused = control.paused(group)
+    shown = [
+        {"group": group, "event": event, "since": since.isoformat(timespec="seconds")}
+        for event, since in paused.items()
+        if event in events or not events
+    ]
+    table(output, _COLUMNS, shown)
+    if events:
+        already = len(set(events)) - newly
+        note(f"Paused {newly}." + (f" {already} were paused before." if already else ""))
+    elif not shown:
+        note("Nothing is paused.")
+    return Exit.OK
