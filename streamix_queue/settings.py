@@ -19,13 +19,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from streamix_queue.core.durations import milliseconds_in
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.redact import redact_url
 
 __all__ = ["FIELDS", "Field", "Setting", "Settings", "SettingsFile"]
 
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)?\Z", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
 _NEVER = "none"  # TOML and the environment have no None of their own
 _BOTH = ("consumer", "publisher")
@@ -328,10 +327,11 @@ def _converted(field: Field, value: Any, place: str) -> Any:
 
 
 def _milliseconds(field: Field, text: str, place: str) -> int:
-    found = _DURATION.match(text.strip())
-    if found is None or ("." in found[1] and not found[2]):
+    text = text.strip()
+    found = int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else milliseconds_in(text)
+    if found is None:
         raise _wrong(field, text, place)
-    return round(float(found[1]) * _UNITS[found[2] or "ms"])
+    return found
 
 
 def _start(text: str) -> str | datetime:

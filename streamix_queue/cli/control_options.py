@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +9,7 @@ import click
 
 from streamix_queue.admin import Control
 from streamix_queue.cli.exits import Exit, Failure
+from streamix_queue.cli.names import not_found
 from streamix_queue.cli.output import at_terminal
 
 __all__ = ["confirm", "known_group", "refuse_unknown_events"]
@@ -24,7 +24,7 @@ def known_group(control: Control, group: str | None) -> str:
         known = f"Its groups: {', '.join(groups)}" if groups else "The stream has no groups."
         raise click.UsageError(f"say with --group which group. {known}")
     if group not in groups:
-        raise Failure(Exit.NOT_FOUND, f"the stream has no group {group!r}", _hint(group, groups, "groups"))
+        not_found(f"the stream has no group {group!r}", group, groups, "groups")
     return group
 
 
@@ -32,8 +32,7 @@ def refuse_unknown_events(group: str, events: Iterable[str], known: Sequence[str
     """An event that nobody in the group handles is, most likely, a slip of the hand."""
     for event in events:
         if event not in known:
-            what = f"group {group!r} has no event {event!r}"
-            raise Failure(Exit.NOT_FOUND, what, _hint(event, known, "events"), advice)
+            not_found(f"group {group!r} has no event {event!r}", event, known, "events", advice)
 
 
 def confirm(question: str, nothing: str) -> None:
@@ -42,10 +41,3 @@ def confirm(question: str, nothing: str) -> None:
         raise Failure(Exit.REFUSED, f"{nothing}: nobody can be asked", "Add --yes if you are sure.")
     if not click.confirm(question, err=True):
         raise Failure(Exit.REFUSED, nothing)
-
-
-def _hint(name: str, known: Sequence[str], kind: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"Did you mean {near[0]!r}?"
-    return f"Its {kind}: {', '.join(known)}" if known else f"It has no {kind}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import click
 
 from streamix_queue.admin import Admin, DeadLetterEntry, DeadLetterFilter
 from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.exits import Exit, Failure
+from streamix_queue.cli.names import not_found
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.redact import redact_text
 
@@ -122,13 +121,7 @@ def refuse_unknown_group(admin: Admin, group: str | None) -> None:
         return
     groups = admin.groups()
     if group not in groups:
-        near = difflib.get_close_matches(group, groups, n=1)
-        known = f"Its groups: {', '.join(groups)}" if groups else "It has no groups."
-        raise Failure(
-            Exit.NOT_FOUND,
-            f"the stream has no group {group!r}",
-            f"Did you mean {near[0]!r}?" if near else known,
-        )
+        not_found(f"the stream has no group {group!r}", group, groups, "groups")
 
 
 def shown(entry: DeadLetterEntry) -> dict[str, Any]:

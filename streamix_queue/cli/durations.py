@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
-__all__ = ["duration_ms", "in_words"]
+from streamix_queue.core.durations import milliseconds_in
 
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)\Z", re.ASCII)
+__all__ = ["duration_ms", "in_words"]
 
 
 def duration_ms(text: str) -> int:
     """The ``type`` of an option: a time, as whole milliseconds."""
-    found = _DURATION.match(text)
+    found = 0 if text == "0" else milliseconds_in(text)
     if found is not None:
-        return round(float(found[1]) * _UNITS[found[2]])
-    if text == "0":
-        return 0
+        return found
     raise click.BadParameter(f"{text!r}: expected a time such as 90s, 30m, 6h or 7d")
 
 

@@ -16,12 +16,14 @@ class _Names(Protocol):
     def events(self, group: str) -> list[str]: ...
 
 
-def not_found(what: str, name: str, known: Sequence[str], kind: str) -> NoReturn:
+def not_found(what: str, name: str, known: Sequence[str], kind: str, *advice: str) -> NoReturn:
     """End the command: ``what`` tells what is missing, ``kind`` what the known ones are (``groups``)."""
     near = difflib.get_close_matches(name, known, n=1)
     if near:
-        raise Failure(Exit.NOT_FOUND, what, f"Did you mean {near[0]!r}?")
-    raise Failure(Exit.NOT_FOUND, what, f"Its {kind}: {', '.join(known)}" if known else f"It has no {kind}.")
+        hint = f"Did you mean {near[0]!r}?"
+    else:
+        hint = f"Its {kind}: {', '.join(known)}" if known else f"It has no {kind}."
+    raise Failure(Exit.NOT_FOUND, what, hint, *advice)
 
 
 def known_groups(names: _Names, group: str | None) -> list[str]:
