@@ -42,9 +42,12 @@ def plan(rng: random.Random, usual: Data) -> tuple[Data, str]:
 
 
 class Producer(threading.Thread):
-    """Publishes slice by slice, never far ahead of the handlers."""
+    """Publishes slice by slice, never far ahead of the handlers, nor of the strikes that are to fall.
 
-    def __init__(self, fleet: Fleet, messages: int, slice_size: int, usual: Data) -> None:
+    On a busy machine the work would else be done before a killed process has a successor to strike.
+    """
+
+    def __init__(self, fleet: Fleet, messages: int, slice_size: int, usual: Data, faults: int) -> None:
         super().__init__(name="producer", daemon=True)
         self._fleet = fleet
         self._messages = messages
@@ -52,13 +55,14 @@ class Producer(threading.Thread):
         self._usual = usual
         self._random = random.Random(SEED)
         self.error: BaseException | None = None
-        self.handled = 0  # told by the test
+        self._messages_a_strike = messages // (faults + 2)
+        self.handled = self.struck = 0  # told by the test
 
     def run(self) -> None:
         try:
             for sent in range(0, self._messages, self._slice):
                 plans = [plan(self._random, self._usual) for _ in range(self._slice)]
-                while sent - self.handled > 6 * self._slice:
+                while sent > min(self.handled + 6 * self._slice, (self.struck + 1) * self._messages_a_strike):
                     time.sleep(0.01)
                 ids = self._fleet.publish_many([data for data, _ in plans])
                 for message_id, (_, reason) in zip(ids, plans, strict=True):
@@ -69,14 +73,21 @@ class Producer(threading.Thread):
 
 
 def run(
-    fleet: Fleet, nemesis: Nemesis, messages: int, *, slice_size: int, usual: Data, **expected: Any
+    fleet: Fleet,
+    nemesis: Nemesis,
+    messages: int,
+    *,
+    slice_size: int,
+    usual: Data,
+    faults: int,
+    **expected: Any,
 ) -> Report:
     """Publish and strike until all is published, heal, come to rest, and judge."""
-    producer = Producer(fleet, messages, slice_size, usual)
+    producer = Producer(fleet, messages, slice_size, usual, faults)
     producer.start()
 
     def all_was_published() -> bool:
-        producer.handled = nemesis.handled
+        producer.handled, producer.struck = nemesis.handled, nemesis.strikes
         return not producer.is_alive()
 
     nemesis.rage(all_was_published, timeout=150)
@@ -86,6 +97,7 @@ def run(
     report = fleet.report(
         published=messages,
         struck=nemesis.strikes,
+        faults=faults,
         max_starts=RETRY_LIMIT + 1 + MAX_DELIVERIES,
         **expected,
     )

@@ -229,8 +229,10 @@ def test_a_side_key_of_a_wrong_type_stops_nothing_that_can_do_without_it(
     with any_server.client() as client, _consumer(any_server, stream, handler, claim_idle_ms=1500):
         _publish(any_server, stream, n=0)
         handler.wait_for(1)
-        client.delete(f"{stream}:g:{key}")
-        client.rpush(f"{stream}:g:{key}", "oops")
+        with client.pipeline() as both:  # in one step: the consumer would make the key anew in between
+            both.delete(f"{stream}:g:{key}")
+            both.rpush(f"{stream}:g:{key}", "oops")
+            both.execute()
         _publish(any_server, stream, fail=int(key != "inbox:thing"), n=1)
         if key in ("delayed", "handlers", "inbox:thing"):
             _many_more_errors(client, "WRONGTYPE", 3)
