@@ -127,7 +127,7 @@ class DeadLetterFilter:
             and self.reason in (None, entry.reason)
             and self.first_ms() <= milliseconds
             and (end_ms is None or milliseconds < end_ms)
-            and self.fingerprint in (None, entry.fingerprint)
+            and (self.fingerprint is None or self.fingerprint == entry.fingerprint)
         )
 
     def first_ms(self) -> int:

@@ -70,6 +70,8 @@ class RedisControlBroker:
 
     def count_below(self, keys: Keys, floor: str, enough: int) -> int:
         """Entries of the stream below an id, counted no further than ``enough``."""
+        if floor == "0-0":  # below it there is nothing, and Redis refuses to look there
+            return 0
         count, start = 0, b"-"
         while count < enough:
             page = min(_PER_COUNT, enough - count)

@@ -69,16 +69,19 @@ def _for_people(letter: dict[str, Any], raw: list[list[Any]]) -> None:
         value = letter[key]
         write(f"{label:<12} {'-' if value is None or value == '' else printable(str(value))}")
     if letter["attempts"]:
-        say("\nattempts", "bold")
+        write("")
+        say("attempts", "bold")
     for attempt in letter["attempts"]:
         error = f"{attempt['error_type']}: {attempt['error']}"
         write(
             printable(f"  {attempt['at']}  {attempt['seconds']:.3f} s  {attempt['consumer'] or '-'}  {error}")
         )
     if letter["traceback"]:
-        say("\ntraceback", "bold")
+        write("")
+        say("traceback", "bold")
         _lines(letter["traceback"])
-    say("\npayload", "bold")
+    write("")
+    say("payload", "bold")
     if letter["data"] is not None:
         _lines(msgspec.json.format(msgspec.json.encode(letter["data"]), indent=2).decode())
         return

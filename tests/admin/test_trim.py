@@ -48,6 +48,17 @@ def test_without_a_group_nothing_goes(control: Control, client: redis.Redis, old
     assert client.xlen(old) == ENTRIES
 
 
+def test_a_group_that_has_read_nothing_yet_lets_nothing_go(
+    control: Control, client: redis.Redis, old: str
+) -> None:
+    """Fails when what stands below the very first id is asked for: Redis refuses that."""
+    client.xgroup_create(old, "new", id="0")
+
+    assert control.trim(keep_ms=0, dry_run=True).removed == 0
+    assert control.trim(keep_ms=0).removed == 0
+    assert client.xlen(old) == ENTRIES
+
+
 def test_unread_and_pending_entries_stay_and_who_needs_them_is_named(
     control: Control, client: redis.Redis, old: str
 ) -> None:

@@ -148,8 +148,14 @@ def retries(facts: Facts) -> Iterator[Finding]:
             yield Finding("overdue", "warn", title, "No running member schedules them.", _START)
         if group.paused:
             title = f"Group {group.name}: {group.paused} event(s) are paused"
-            mend = f"streamix pause --stream {quote(facts.stream)} --group {quote(group.name)}"
-            yield Finding("paused", "info", title, "They wait. The command lists them.", mend)
+            mend = f"streamix resume --all --stream {quote(facts.stream)} --group {quote(group.name)}"
+            yield Finding(
+                "paused",
+                "info",
+                title,
+                "They wait until somebody resumes them; `streamix pause` lists them.",
+                mend,
+            )
 
 
 STREAM_CHECKS = (there, types, bounded, pinned, letters, members, old_release, stuck, retries)
