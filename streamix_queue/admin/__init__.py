@@ -11,8 +11,20 @@ from streamix_queue.admin.exports import fields_of
 from streamix_queue.admin.fingerprints import Fingerprint, Fingerprints
 from streamix_queue.admin.inspector import Inspector
 from streamix_queue.admin.purges import PurgeReport
+from streamix_queue.admin.rates import GroupRates, StreamRates, rates_between
 from streamix_queue.admin.replays import Progress, Refused, Replayed, ReplayInterrupted, ReplayReport
-from streamix_queue.admin.sights import GroupLag, GroupSight, InboxLag, Member, PendingEntry, PendingPage
+from streamix_queue.admin.sights import (
+    GroupLag,
+    GroupProgress,
+    GroupSight,
+    InboxLag,
+    Member,
+    PendingEntry,
+    PendingPage,
+    StreamSight,
+)
+from streamix_queue.admin.stories import GroupStory, Sighting, Story
+from streamix_queue.admin.storyteller import Storyteller
 from streamix_queue.admin.stream_entries import StreamEntry
 
 __all__ = [
@@ -26,7 +38,10 @@ __all__ = [
     "Fingerprint",
     "Fingerprints",
     "GroupLag",
+    "GroupProgress",
+    "GroupRates",
     "GroupSight",
+    "GroupStory",
     "InboxLag",
     "Inspector",
     "Member",
@@ -39,8 +54,14 @@ __all__ = [
     "ReplayInterrupted",
     "ReplayReport",
     "Replayed",
+    "Sighting",
+    "Story",
+    "Storyteller",
     "StreamEntry",
+    "StreamRates",
+    "StreamSight",
     "TrimReport",
     "examine",
     "fields_of",
+    "rates_between",
 ]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import TracebackType
 
-from streamix_queue.admin.sights import GroupLag, GroupSight, InboxLag, Member, PendingEntry, PendingPage
+from streamix_queue.admin.sights import (
+    GroupLag,
+    GroupProgress,
+    GroupSight,
+    InboxLag,
+    Member,
+    PendingEntry,
+    PendingPage,
+    StreamSight,
+)
 from streamix_queue.admin.stream_entries import StreamEntry, read_stream_entry
 from streamix_queue.broker.redis_inspect import Inspector as BacklogReader
 from streamix_queue.broker.redis_inspect import PendingList
@@ -67,6 +76,25 @@ class Inspector:
     def group_names(self) -> list[str]:
         """Names of the stream's groups. Raises `BrokerError`."""
         return sorted(_text(facts["name"]) for facts in self._broker.groups(self._stream.encode()))
+
+    def outline(self) -> StreamSight:
+        """The stream and the progress of its groups, all of one moment; two of them give rates.
+
+        Raises:
+            BrokerError: Redis cannot be reached or refuses.
+        """
+        keys = Keys(self._stream, "")  # the names of no group are asked for
+        stream, groups = self._broker.outline(keys.stream, keys.failed)
+        first = stream.get("first-entry")
+        return StreamSight(
+            at_s=int(stream["now_us"]) / 1e6,
+            entries=stream.get("length", 0),
+            entries_added=stream.get("entries-added", None if "length" in stream else 0),
+            first_id=None if first is None else _text(first),
+            last_id=_text(stream.get("last-generated-id", b"0-0")),
+            dead_letters=stream.get("dead-letters", 0),
+            groups=tuple(_progress(facts) for facts in sorted(groups, key=lambda g: bytes(g["name"]))),
+        )
 
     def events(self, group: str) -> list[str]:
         """Events that members of a group said they handle, at most 100. Raises `BrokerError`."""
@@ -277,6 +305,15 @@ class Inspector:
                 return
             last = rows[-1].entry_id
         page.complete = False
+
+
+def _progress(facts: Facts) -> GroupProgress:
+    return GroupProgress(
+        name=_text(facts["name"]),
+        entries_read=facts.get("entries-read"),
+        pending=facts["pending"],
+        last_delivered_id=_text(facts["last-delivered-id"]),
+    )
 
 
 def _inbox(event: str, found: PendingList) -> InboxLag:

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["GroupLag", "GroupSight", "InboxLag", "Member", "PendingEntry", "PendingPage"]
+__all__ = [
+    "GroupLag",
+    "GroupProgress",
+    "GroupSight",
+    "InboxLag",
+    "Member",
+    "PendingEntry",
+    "PendingPage",
+    "StreamSight",
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,46 @@ class GroupSight:
     lag_exact: bool
     last_delivered_id: str
     entries_read: int | None
+
+
+@dataclass(frozen=True)
+class GroupProgress:
+    """How far a group has come on the stream itself, its inboxes left out.
+
+    Attributes:
+        name: Its name.
+        entries_read: How many entries were ever delivered; None if Redis does not know.
+        pending: Entries that were delivered and not settled.
+        last_delivered_id: The newest entry that was delivered.
+    """
+
+    name: str
+    entries_read: int | None
+    pending: int
+    last_delivered_id: str
+
+
+@dataclass(frozen=True)
+class StreamSight:
+    """A stream and the progress of its groups, all of one moment.
+
+    Attributes:
+        at_s: The moment, Unix time in seconds.
+        entries: Entries on it.
+        entries_added: Entries ever added; None if Redis does not count them (before 7.0).
+        first_id: The oldest entry; None if there is none.
+        last_id: The newest entry that there ever was.
+        dead_letters: Of all groups of the stream.
+        groups: By name.
+    """
+
+    at_s: float
+    entries: int
+    entries_added: int | None
+    first_id: str | None
+    last_id: str
+    dead_letters: int
+    groups: tuple[GroupProgress, ...]
 
 
 @dataclass(frozen=True)

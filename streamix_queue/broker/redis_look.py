@@ -13,6 +13,7 @@ from streamix_queue.core.keys import Keys
 __all__ = ["PendingRow", "RedisLookBroker"]
 
 _COUNT_BELOW = load_script("count_below")
+_OUTLINE = load_script("outline")
 _PAST_ALL = b"18446744073709551615-18446744073709551615"
 _MAX_EVENTS = 100
 _MISSING = ("no such key", "NOGROUP")
@@ -45,6 +46,11 @@ class RedisLookBroker:
         """The consumer groups of a stream; none if there is no stream."""
         return _facts(self._ask([("XINFO", "GROUPS", key)])[0])
 
+    def outline(self, key: bytes, failed: bytes) -> tuple[Facts, list[Facts]]:
+        """A stream, and how far its groups are, at one moment."""
+        stream, groups = self._link.script(_OUTLINE, [key, failed])
+        return _facts([stream])[0], _facts(groups)
+
     def consumers(self, streams: Sequence[bytes], group: bytes) -> list[list[Facts]]:
         """The members of a group on each of these streams; none where the group is not."""
         return [_facts(reply) for reply in self._ask([("XINFO", "CONSUMERS", key, group) for key in streams])]
@@ -76,6 +82,16 @@ class RedisLookBroker:
         high = b"+" if below is None else b"(" + below
         page: list[Entry] = self._link.call("XREVRANGE", key, high, "-", "COUNT", count)
         return page
+
+    def entries_at(self, streams: Sequence[bytes], entry_id: bytes) -> list[Entry | None]:
+        """The entry with this id of each of these streams; None where there is none."""
+        replies = self._ask([("XRANGE", key, entry_id, entry_id) for key in streams])
+        return [reply[0] if reply else None for reply in replies]
+
+    def held(self, places: Sequence[tuple[bytes, bytes, bytes]]) -> list[PendingRow | None]:
+        """For each (stream, group, entry id) who holds the entry; None where nobody does."""
+        replies = self._ask([("XPENDING", *place, place[2], 1) for place in places])
+        return [PendingRow(*reply[0]) if reply else None for reply in replies]
 
     def wait(self, key: bytes, after: bytes, count: int, block_ms: int) -> list[Entry]:
         """Up to ``count`` entries after an id, waiting for the first; none if none came in time."""

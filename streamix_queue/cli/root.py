@@ -21,6 +21,9 @@ VERBS = {
         "streamix_queue.cli.publish:publish", "Publish an event, or many from a file or a pipe.", "Run it"
     ),
     "lag": Verb("streamix_queue.cli.lag:lag", "Show how far behind the groups are.", "Look at it"),
+    "top": Verb(
+        "streamix_queue.cli.top:top", "Watch the stream, its groups and their members work.", "Look at it"
+    ),
     "groups": Verb(
         "streamix_queue.cli.groups:groups", "List the consumer groups of the stream.", "Look at it"
     ),
@@ -29,6 +32,11 @@ VERBS = {
         "streamix_queue.cli.pending:pending", "List what was delivered and is not settled.", "Look at it"
     ),
     "tail": Verb("streamix_queue.cli.tail:tail", "Show the entries of the stream.", "Look at it"),
+    "show": Verb(
+        "streamix_queue.cli.show:show",
+        "Show one message: what is in it, and where it is in every group.",
+        "Look at it",
+    ),
     "dlq": Verb("streamix_queue.cli.dlq:dlq", "Look at dead letters, and replay them.", "Operate it"),
     "pause": Verb(
         "streamix_queue.cli.pause:pause", "Pause events of a group, or list the paused ones.", "Operate it"

@@ -1,0 +1,232 @@
+"""What consumers tell of themselves on their metrics pages, and what two looks at them mean."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+__all__ = [
+    "Page",
+    "PageUnreadable",
+    "Series",
+    "changes",
+    "fetch",
+    "handlers",
+    "quantile",
+    "read_page",
+    "runtime",
+    "where",
+]
+
+_MAX_PAGE = 8 * 1024 * 1024
+_TIMEOUT_S = 1.0
+_PROCESSED = "streamix_processed_messages_total"
+_DURATION = "streamix_process_duration_seconds_bucket"
+_WORKERS = "streamix_workers"
+_RESTARTS = "streamix_worker_restarts_total"
+_WELL = frozenset({"ack", "drop"})
+_ILL = frozenset({"retry", "dead_letter"})
+_WANTED = frozenset({_PROCESSED, _DURATION, _WORKERS, _RESTARTS})
+
+
+class PageUnreadable(Exception):
+    """A page that cannot be had, or is none; the text says why."""
+
+
+class Series(NamedTuple):
+    """A sample's name and its labels, sorted."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+
+    def label(self, name: str) -> str:
+        """The value of a label, empty if there is none."""
+        return next((value for key, value in self.labels if key == name), "")
+
+
+Values = Mapping[Series, float]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as it was at one moment (monotonic, in seconds)."""
+
+    at_s: float
+    values: Values
+
+
+# --- how it is had --------------------------------------------------------------------------------
+
+
+def where(url: str) -> str | None:
+    """Host and port of a page, without what may be secret; None if the URL cannot be."""
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    try:
+        place = urlsplit(url)
+        known = place.scheme == "http" and place.hostname and url.isascii() and url.isprintable()
+        return f"{place.hostname}:{place.port or 80}" if known else None
+    except ValueError:
+        return None
+
+
+def fetch(url: str) -> Page:
+    """Read a page; a second for each step, two at most. Raises `PageUnreadable`."""
+    import http.client  # noqa: PLC0415
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    place = urlsplit(url)
+    assert place.hostname is not None
+    connection = http.client.HTTPConnection(place.hostname, place.port or 80, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", place.path if place.path.strip("/") else "/metrics")
+        answer = connection.getresponse()
+        body = _body(answer)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise PageUnreadable(str(error) or type(error).__name__) from None
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise PageUnreadable(f"status {answer.status}")
+    return Page(time.monotonic(), read_page(body.decode(errors="replace")))
+
+
+def _body(answer: Any) -> bytes:
+    body, deadline = bytearray(), time.monotonic() + _TIMEOUT_S
+    while chunk := answer.read1(65_536):
+        body += chunk
+        if len(body) > _MAX_PAGE:
+            raise PageUnreadable("the page is too large")
+        if time.monotonic() > deadline:
+            raise PageUnreadable("the page comes too slowly")
+    return bytes(body)
+
+
+def read_page(text: str) -> Values:
+    """The samples of a page that are looked at. Raises `PageUnreadable`."""
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
+
+    values: dict[Series, float] = {}
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name in _WANTED and math.isfinite(sample.value):
+                    values[Series(sample.name, tuple(sorted(sample.labels.items())))] = sample.value
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):  # the parser's ways to say no
+        raise PageUnreadable("it is no page of metrics") from None
+    return values
+
+
+# --- what it means --------------------------------------------------------------------------------
+
+
+def changes(before: Values, after: Values) -> Values:
+    """How much each count grew. One that went back began anew, so that all of it is new."""
+    return {
+        series: value - before.get(series, 0.0) if value >= before.get(series, 0.0) else value
+        for series, value in after.items()
+    }
+
+
+def quantile(q: float, buckets: Iterable[tuple[float, float]]) -> float | None:
+    """The value below which a part ``q`` of the observations is, as ``histogram_quantile`` tells it.
+
+    Args:
+        q: 0 to 1.
+        buckets: (upper bound, observations up to it), in any order; the last bound is infinite.
+
+    Returns:
+        A value interpolated within its bucket; the highest finite bound if it is above all of them;
+        None without observations.
+    """
+    ordered = sorted(buckets)
+    if len(ordered) < 2 or not math.isinf(ordered[-1][0]) or ordered[-1][1] <= 0:
+        return None
+    rank = q * ordered[-1][1]
+    lower, below = 0.0, 0.0
+    for upper, up_to in ordered:
+        if up_to >= rank and up_to > 0:
+            if math.isinf(upper):
+                return lower
+            if upper <= 0 or up_to <= below:
+                return upper
+            return lower + (upper - lower) * max(0.0, rank - below) / (up_to - below)
+        lower, below = upper, max(below, up_to)
+    return lower
+
+
+def handlers(
+    stream: str, group: str | None, pages: Sequence[tuple[Page | None, Page]]
+) -> list[dict[str, Any]]:
+    """Per group and event: handled and failed per second, and how long the handler took, in seconds.
+
+    Args:
+        stream: Of this stream.
+        group: Of this group; of all if None.
+        pages: Two looks at each page; without a first one the rates of a page are not known.
+    """
+    rates: dict[tuple[str, str], dict[str, float]] = {}
+    times: dict[tuple[str, str], dict[float, float]] = {}
+    for before, after in pages:
+        elapsed_s = 0.0 if before is None else after.at_s - before.at_s
+        grown = changes(before.values, after.values) if before is not None and elapsed_s > 0 else {}
+        for series in after.values:
+            if not _of(series, stream, group) or series.name not in (_PROCESSED, _DURATION):
+                continue
+            key = (series.label("group"), series.label("event"))
+            rate = rates.setdefault(key, {})
+            if series not in grown:
+                continue
+            if series.name == _PROCESSED:
+                rate.setdefault("handled", 0.0)
+                rate.setdefault("failed", 0.0)
+                if (outcome := series.label("outcome")) in _WELL:
+                    rate["handled"] += grown[series] / elapsed_s
+                elif outcome in _ILL:
+                    rate["failed"] += grown[series] / elapsed_s
+            else:
+                bound = _bound(series.label("le"))
+                if bound is not None:
+                    sums = times.setdefault(key, {})
+                    sums[bound] = sums.get(bound, 0.0) + grown[series]
+    return [
+        {
+            "group": key[0],
+            "event": key[1],
+            "handled_per_s": rate.get("handled"),
+            "failed_per_s": rate.get("failed"),
+            "p50_s": quantile(0.5, times.get(key, {}).items()),
+            "p99_s": quantile(0.99, times.get(key, {}).items()),
+        }
+        for key, rate in sorted(rates.items())
+    ]
+
+
+def runtime(group: str | None, pages: Sequence[tuple[Page | None, Page]]) -> list[dict[str, Any]]:
+    """Per group: worker threads busy, idle and stopped, and how often an actor was started anew."""
+    found: dict[str, dict[str, int]] = {}
+    for _, page in pages:
+        for series, value in page.values.items():
+            name = series.label("group")
+            if series.name not in (_WORKERS, _RESTARTS) or (group is not None and name != group):
+                continue
+            counts = found.setdefault(name, {"busy": 0, "idle": 0, "stopped": 0, "restarts": 0})
+            what = "restarts" if series.name == _RESTARTS else series.label("state")
+            if what in counts:
+                counts[what] += round(value)
+    return [{"group": name, **counts} for name, counts in sorted(found.items())]
+
+
+def _of(series: Series, stream: str, group: str | None) -> bool:
+    return series.label("stream") == stream and group in (None, series.label("group"))
+
+
+def _bound(text: str) -> float | None:
+    try:
+        bound = float(text)
+    except ValueError:
+        return None
+    return None if math.isnan(bound) else bound
