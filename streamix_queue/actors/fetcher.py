@@ -38,7 +38,8 @@ class Prefetch:
 
     def saw(self, deliveries: Sequence[Delivery]) -> None:
         """Note the sizes of entries. The first ones count as they are: there may be few of them."""
-        mean = sum(len(delivery.fields[-1]) for delivery in deliveries) / len(deliveries)
+        # All fields: behind the message there may be a trace context, which is small.
+        mean = sum(sum(map(len, delivery.fields)) for delivery in deliveries) / len(deliveries)
         # Bigger ones than before count at once, smaller ones little by little: memory comes first.
         self._mean_bytes += (mean - self._mean_bytes) * (0.1 if mean < self._mean_bytes else 1.0)
 

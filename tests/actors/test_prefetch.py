@@ -21,9 +21,20 @@ def test_a_big_entry_behind_a_small_one_counts_at_once() -> None:
     prefetch.adjust(1e-6)
     assert credits_.limit == 4096
 
-    prefetch.saw(_entries(200, 2 * _BIG - 200))
+    prefetch.saw(_entries(200, 2 * _BIG - 300))
     prefetch.adjust(1e-6)
     assert credits_.limit == 16
+
+
+def test_a_trace_context_behind_a_big_message_does_not_hide_it() -> None:
+    """Fails when the last field is taken for the message, as it is only while nobody traces."""
+    credits_ = Credits(10)
+    prefetch = Prefetch(credits_, 1, None)
+    fields = [b"message", bytes(_BIG), b"traceparent", b"00-" + b"a" * 52]
+    prefetch.saw([Delivery(b"s", b"1-0", fields, 0.0, 0.0)])
+    prefetch.adjust(1e-6)
+
+    assert credits_.limit == 15
 
 
 def test_smaller_entries_raise_the_number_little_by_little() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from streamix_queue import Publisher, StreamMessage
+from streamix_queue.core.wire import build, encode
 from tests.support.members import Handler, eventually, member, pending
 from tests.support.processes import ConsumerProcess
 from tests.support.servers import Server
@@ -51,11 +52,19 @@ def test_a_backlog_of_100_000_messages_is_not_held(any_server: Server, stream: s
     assert after < 110
 
 
-def test_big_messages_are_held_in_small_numbers(any_server: Server, stream: str, tmp_path: Path) -> None:
-    """Fails when the bound counts messages only: a few thousand big ones would fill the memory."""
-    with Publisher(any_server.url, stream) as publisher:
-        for _ in range(40):
-            publisher.publish_many([("thing", {"x": "y" * 200_000})] * 20)
+@pytest.mark.parametrize("traced", [False, True])
+def test_big_messages_are_held_in_small_numbers(
+    any_server: Server, stream: str, tmp_path: Path, traced: bool
+) -> None:
+    """Fails when the bound counts messages only: a few thousand big ones would fill the memory.
+
+    And when only the last field is measured, which is a trace context if the publisher traces.
+    """
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"} if traced else {}
+    with any_server.client() as client:
+        for n in range(800):
+            message = build("thing", {"x": "y" * 200_000}, f"m{n}", "2026-01-01T00:00:00+00:00")
+            client.xadd(stream, {"message": encode(message, max_bytes=1_000_000), **trace})
     with (
         any_server.client() as client,
         ConsumerProcess.start(
