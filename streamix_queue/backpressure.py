@@ -18,6 +18,7 @@ __all__ = ["Backpressure"]
 
 _LOOK_EVERY_S = 1.0
 _LOOK_EVERY_WHEN_FULL_S = 0.1
+_ANOTHER_LOOKS_S = 0.001
 # Counting may be dear where Redis knows no lag: then it is done less often.
 _SHARE_OF_TIME = 10
 
@@ -26,7 +27,8 @@ class Backpressure:
     """Thread-safe without a lock, and safe after ``fork()``.
 
     The backlog is looked at once a second, or when so much was published that it may have grown
-    a lot; all other calls only count. One thread looks, the others go by what it found last.
+    a lot; all other calls only count. One thread looks; the others may publish as much again
+    meanwhile, and then wait for what it finds.
 
     Args:
         broker: Whom to ask.
@@ -56,7 +58,7 @@ class Backpressure:
         self._notice = notice
         self._backlog = Backlog("", 0)
         # Written by the thread that looks; the count of what is left also by others, and need not be exact.
-        self._left = 0
+        self._left = self._allowance = 0
         self._next_look = 0.0
         self._full_since: float | None = None
         # One token: who holds it looks. A deque's pop is atomic, and no fork can leave it locked.
@@ -76,12 +78,15 @@ class Backpressure:
         began = time.monotonic()
         while True:
             try:
-                self._look()
+                is_known = self._look()
             except BrokerUnavailable:
                 return True  # the write finds out as well, and has its own patience
             if self._full_since is None:
-                self._left -= count
-                return True
+                if is_known or self._left > -self._allowance:
+                    self._left -= count
+                    return True
+                time.sleep(_ANOTHER_LOOKS_S)  # bounded by the broker's own patience
+                continue
             if self._on_full == "shed":
                 return False
             left = self._timeout_s - (time.monotonic() - began)
@@ -90,32 +95,33 @@ class Backpressure:
             wait = max(self._next_look - time.monotonic(), _LOOK_EVERY_WHEN_FULL_S / 10)
             time.sleep(min(left, wait * random.uniform(1.0, 1.5)))  # noqa: S311 - parts the threads
 
-    def _look(self) -> None:
-        """Look, if it is time to and no other thread does."""
+    def _look(self) -> bool:
+        """Look, if it is time to; False if another thread does, and has not told yet what it found."""
         if self._pid != os.getpid():  # another thread of the parent may have held it
             self._token, self._pid = deque((None,)), os.getpid()
         began = time.monotonic()
         if began < self._next_look and (self._left > 0 or self._full_since is not None):
-            return
+            return True
         try:
             self._token.pop()
         except IndexError:
-            return
+            return False
         try:
             full = self._full_since is not None
             self._backlog = self._broker.backlog(self._stream, self._low if full else self._limit)
             self._judge(self._backlog, full=full)
-            self._left = allowance(self._backlog.count, self._limit)
+            self._left = self._allowance = allowance(self._backlog.count, self._limit)
             took = time.monotonic() - began
             every = _LOOK_EVERY_WHEN_FULL_S if self._full_since is not None else _LOOK_EVERY_S
             self._next_look = time.monotonic() + max(every, took * _SHARE_OF_TIME)
         except BrokerUnavailable:
             if self._full_since is None:  # or each write would wait twice for a server that is away
-                self._left = allowance(self._limit, self._limit)
+                self._left = self._allowance = allowance(self._limit, self._limit)
                 self._next_look = time.monotonic() + _LOOK_EVERY_S
             raise
         finally:
             self._token.append(None)
+        return True
 
     def _judge(self, backlog: Backlog, *, full: bool) -> None:
         now = time.monotonic()

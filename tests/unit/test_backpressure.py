@@ -151,8 +151,11 @@ def test_it_asks_for_no_more_than_it_needs_to_know(broker: Broker, clock: Clock)
     assert broker.asked == [1000, 800]
 
 
-def test_only_one_thread_looks_and_the_others_go_on(broker: Broker) -> None:
+def test_only_one_thread_looks_and_the_others_go_on_by_as_much_again(broker: Broker, clock: Clock) -> None:
+    """Fails when they wait at once, or when they publish without end while one looks for long."""
     held = guard(broker)
+    held.admit(1)
+    allowed = allowance(0, 1000)
     looking, go_on = threading.Event(), threading.Event()
 
     def look_slowly() -> None:
@@ -160,22 +163,34 @@ def test_only_one_thread_looks_and_the_others_go_on(broker: Broker) -> None:
         assert go_on.wait(10)
 
     broker.on_look = look_slowly
+    clock.now += 1
     first = threading.Thread(target=held.admit, args=(1,))
     first.start()
     assert looking.wait(10)
 
-    assert held.admit(1), "it did not wait for the other"
+    for _ in range(2 * allowed - 1):
+        assert held.admit(1), "it did not wait for the other"
+    assert not clock.sleeps
+    one_more = threading.Thread(target=held.admit, args=(1,))
+    one_more.start()
+    while not clock.sleeps:
+        one_more.join(0.001)
+        assert one_more.is_alive(), "it did not wait"
 
     go_on.set()
     first.join(10)
-    assert len(broker.asked) == 1
+    one_more.join(10)
+    assert not one_more.is_alive()
+    assert len(broker.asked) == 2
 
 
 def test_a_fork_in_the_middle_of_a_look_is_no_end_of_looking(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker.count = 5000
     held = guard(broker)
+    held.admit(1)
+    broker.count = 5000
+    clock.now += 1
     held._token.clear()  # the parent's other thread holds it, and is not in the child
     assert held.admit(1)
 
