@@ -121,9 +121,13 @@ _ALWAYS = 1 << 30
 
 
 def _starts(message: StreamMessage) -> int:
-    """How often a handler has begun with this message, this time included, in any process."""
+    """How often a handler had begun with this message, in any process, when this one began.
+
+    Those that began later do not count: this process may have been frozen since.
+    """
     assert _log is not None
-    return sum(r["kind"] == "started" and r["message_id"] == message.id for r in _log.read())
+    begun = [r["pid"] for r in _log.read() if r["kind"] == "started" and r["message_id"] == message.id]
+    return len(begun) - begun[::-1].index(os.getpid())
 
 
 BEHAVIOURS: dict[str, Callable[[Data, StreamMessage], None]] = {
