@@ -123,7 +123,7 @@ class SettingsFile:
             found = found.get(key, {}) if isinstance(found, dict) else {}
         if not isinstance(found, dict):
             raise ConfigError(f"{path}: {self._within}: expected a table")
-        self.settings = {key: self._setting(key, value) for key, value in found.items()}
+        self.settings: dict[str, Setting] = {key: self._setting(key, value) for key, value in found.items()}
 
     @classmethod
     def find(
