@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from streamix_queue.admin import Admin, DeadLetterFilter, PurgeReport
+from streamix_queue.cli.control_options import confirm
 from streamix_queue.cli.dlq_options import Selection, audit_option, filter_options, refuse_unknown_group
-from streamix_queue.cli.exits import Exit, Failure
+from streamix_queue.cli.exits import Exit
 from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, at_terminal, note, table
+from streamix_queue.cli.output import Column, note, table
 from streamix_queue.core.errors import BrokerError
 
 __all__ = ["purge"]
@@ -90,10 +89,7 @@ def _confirm(planned: PurgeReport) -> None:
     note(f"To be removed for good: {planned.removed} dead letters.")
     for (event, group), count in planned.counts.most_common():
         note(f"  {count} × {event} of group {group or '-'}")
-    if not (at_terminal(sys.stdin) and at_terminal(sys.stderr)):
-        raise Failure(Exit.REFUSED, "nothing was removed: nobody can be asked", "Add --yes if you are sure.")
-    if not click.confirm("Remove them?", err=True):
-        raise Failure(Exit.REFUSED, "nothing was removed")
+    confirm("Remove them?", "nothing was removed")
 
 
 def _purge(admin: Admin, which: DeadLetterFilter, limit: int | None, planned: PurgeReport) -> PurgeReport:

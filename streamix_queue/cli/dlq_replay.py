@@ -19,10 +19,11 @@ from streamix_queue.admin import (
     ReplayInterrupted,
     ReplayReport,
 )
+from streamix_queue.cli.control_options import confirm
 from streamix_queue.cli.dlq_edit import edit_payload
 from streamix_queue.cli.dlq_options import Selection, audit_option, filter_options, refuse_unknown_group
 from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.exits import Exit, Failure
+from streamix_queue.cli.exits import Exit
 from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
 from streamix_queue.cli.output import Column, at_terminal, note, record, table
 
@@ -167,10 +168,7 @@ def _confirm(planned: ReplayReport) -> None:
     note(f"To be replayed: {len(planned.replayed)} of {_asked(planned)} dead letters.")
     for (event, group), count in counts.most_common():
         note(f"  {count} × {event} to group {group}")
-    if not (at_terminal(sys.stdin) and at_terminal(sys.stderr)):
-        raise Failure(Exit.REFUSED, "nothing was replayed: nobody can be asked", "Add --yes if you are sure.")
-    if not click.confirm("Replay them?", err=True):
-        raise Failure(Exit.REFUSED, "nothing was replayed")
+    confirm("Replay them?", "nothing was replayed")
 
 
 class _Lines:
