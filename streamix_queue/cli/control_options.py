@@ -9,7 +9,7 @@ import click
 
 from streamix_queue.admin import Control
 from streamix_queue.cli.exits import Exit, Failure
-from streamix_queue.cli.names import not_found
+from streamix_queue.cli.names import require_event, require_group
 from streamix_queue.cli.output import at_terminal
 
 __all__ = ["confirm", "known_group", "refuse_unknown_events"]
@@ -23,16 +23,14 @@ def known_group(control: Control, group: str | None) -> str:
             return groups[0]
         known = f"Its groups: {', '.join(groups)}" if groups else "The stream has no groups."
         raise click.UsageError(f"say with --group which group. {known}")
-    if group not in groups:
-        not_found(f"the stream has no group {group!r}", group, groups, "groups")
+    require_group(group, groups)
     return group
 
 
 def refuse_unknown_events(group: str, events: Iterable[str], known: Sequence[str], advice: str) -> None:
     """An event that nobody in the group handles is, most likely, a slip of the hand."""
     for event in events:
-        if event not in known:
-            not_found(f"group {group!r} has no event {event!r}", event, known, "events", advice)
+        require_event(group, event, known, advice)
 
 
 def confirm(question: str, nothing: str) -> None:

@@ -13,7 +13,7 @@ import click
 
 from streamix_queue.admin import Admin, DeadLetterEntry, DeadLetterFilter
 from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.names import not_found
+from streamix_queue.cli.names import require_group
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.redact import redact_text
 
@@ -117,11 +117,8 @@ def _audit_into(context: click.Context, _: click.Parameter, path: str | None) ->
 
 def refuse_unknown_group(admin: Admin, group: str | None) -> None:
     """Nothing of a group that is not there is no answer but, most likely, a slip of the hand."""
-    if not group:
-        return
-    groups = admin.groups()
-    if group not in groups:
-        not_found(f"the stream has no group {group!r}", group, groups, "groups")
+    if group:
+        require_group(group, admin.groups())
 
 
 def shown(entry: DeadLetterEntry) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 
 from streamix_queue.cli.exits import Exit, Failure
 
-__all__ = ["chosen_group", "known_event", "known_groups", "not_found"]
+__all__ = ["chosen_group", "known_event", "known_groups", "not_found", "require_event", "require_group"]
 
 
 class _Names(Protocol):
@@ -26,13 +26,24 @@ def not_found(what: str, name: str, known: Sequence[str], kind: str, *advice: st
     raise Failure(Exit.NOT_FOUND, what, hint, *advice)
 
 
+def require_group(group: str, known: Sequence[str]) -> None:
+    """End the command if the group is not among those of the stream, ``known``."""
+    if group not in known:
+        not_found(f"the stream has no group {group!r}", group, known, "groups")
+
+
+def require_event(group: str, event: str, known: Sequence[str], *advice: str) -> None:
+    """End the command if the event is not among those of the group, ``known``."""
+    if event not in known:
+        not_found(f"group {group!r} has no event {event!r}", event, known, "events", *advice)
+
+
 def known_groups(names: _Names, group: str | None) -> list[str]:
     """The group that was named, which must be there; without a name all."""
     known = names.group_names()
     if group is None:
         return known
-    if group not in known:
-        not_found(f"the stream has no group {group!r}", group, known, "groups")
+    require_group(group, known)
     return [group]
 
 
@@ -48,7 +59,5 @@ def chosen_group(names: _Names, group: str | None) -> str:
 
 def known_event(names: _Names, group: str, event: str) -> str:
     """The event that was named, which members of the group must have said they handle."""
-    known = names.events(group)
-    if event not in known:
-        not_found(f"group {group!r} has no event {event!r}", event, known, "events")
+    require_event(group, event, names.events(group))
     return event
