@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
@@ -20,6 +17,7 @@ from tests.admin.services import EVENT, Service, letters, running
 from tests.support.command import COMMAND, environment, streamix
 from tests.support.members import eventually
 from tests.support.servers import Server
+from tests.support.terminal import OnTerminal
 
 MANY = 200
 
@@ -110,49 +108,20 @@ def test_on_a_terminal_it_asks_and_does_what_it_is_told(
     any_server: Server, stream: str, answer: str, code: int, left: int
 ) -> None:
     dead_lettered(any_server, stream, 2)
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _AT_THE_TERMINAL, *COMMAND, "dlq", "replay", "--all"],
-            env=environment(REDIS_URL=any_server.url, STREAM=stream, TERM="xterm"),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        seen = _read_until(ours, "[y/N]")
-        assert f"2 × {EVENT} to group billing" in seen
-        _type(ours, answer, process)
-        assert process.wait(60) == code
+    command = [*COMMAND, "dlq", "replay", "--all"]
+    env = environment(REDIS_URL=any_server.url, STREAM=stream)
+    with OnTerminal(command, env=env, logged_in=True, within_s=60) as terminal:
+        assert f"2 × {EVENT} to group billing" in terminal.wait_for(r"\[y/N\]")
+        _answer(terminal, answer)
+        assert terminal.end() == code
         if code == 0:
-            assert "1 done" in _read_until(ours, "Replayed 2 of 2."), "it shows how far it is"
-    finally:
-        os.close(theirs)
-        os.close(ours)
+            assert "1 done" in terminal.wait_for(r"Replayed 2 of 2\."), "it shows how far it is"
     with Admin(any_server.url, stream) as admin:
         assert admin.count_dead_letters() == left
 
 
-# Makes the terminal that is its stdin the one whose Ctrl-C it gets, as a login does.
-_AT_THE_TERMINAL = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
-def _type(fd: int, answer: str, process: subprocess.Popen[bytes]) -> None:
-    os.write(fd, answer.encode())
+def _answer(terminal: OnTerminal, answer: str) -> None:
+    terminal.press(answer)
     # A Ctrl-C in the moment before the reading begins is seen only after it: pressed again, then.
-    while answer == "\x03":
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-            return
-        os.write(fd, answer.encode())
-
-
-def _read_until(fd: int, text: str) -> str:
-    seen = ""
-    while text not in seen:
-        seen += os.read(fd, 4096).decode()
-    return seen
+    while answer == "\x03" and not terminal.ends_within(5):
+        terminal.press(answer)

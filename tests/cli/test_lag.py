@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import signal
 import subprocess
 import time
@@ -16,6 +13,7 @@ import pytest
 from streamix_queue.core.keys import Keys
 from tests.support.command import COMMAND, environment, streamix
 from tests.support.servers import Server
+from tests.support.terminal import OnTerminal
 
 WITHIN_S = 30.0
 
@@ -124,35 +122,12 @@ def test_a_watch_ends_when_it_has_something_to_fail_for(place: dict[str, str]) -
 def test_on_a_terminal_it_refreshes_in_place_until_ctrl_c(
     place: dict[str, str], any_server: Server, stream: str
 ) -> None:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, "lag", "--watch", "--interval", "100ms"],
-        env=environment(**place, TERM="xterm", COLUMNS="120"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    try:
-        first = _until(ours, " 7 ")
+    command = [*COMMAND, "lag", "--watch", "--interval", "100ms"]
+    with OnTerminal(command, env=environment(**place)) as terminal:
+        first = terminal.wait_for(" 7 ")
         any_server.client().xadd(stream, {"message": "{}"})
-        then = _until(ours, " 8 ")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(WITHIN_S) == 0
-    finally:
-        process.kill()
-        process.wait(WITHIN_S)
-        os.close(ours)
+        then = terminal.wait_for(" 8 ")
+        terminal.send(signal.SIGINT)
+        assert terminal.end() == 0
     assert "billing" in first
     assert "\x1b[1A" in then  # the cursor goes up: nothing is scrolled
-
-
-def _until(terminal: int, text: str) -> str:
-    """What a terminal shows, up to the text."""
-    shown, deadline = "", time.monotonic() + WITHIN_S
-    while text not in shown:
-        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, shown
-        shown += os.read(terminal, 65_536).decode(errors="replace")
-    return shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import redis
 
 from tests.support.command import COMMAND, Ended, environment, streamix
 from tests.support.servers import Server
+from tests.support.terminal import OnTerminal
 
 EVENT = "order.placed"
 
@@ -226,23 +226,13 @@ def test_a_person_at_the_terminal_sees_how_far_it_is(
     env: dict[str, str], client: redis.Redis, stream: str, tmp_path: Path
 ) -> None:
     (tmp_path / "many").write_text('{"n": 1}\n' * 700)
-    ours, theirs = os.openpty()
-    with subprocess.Popen(
+    with OnTerminal(
         [*COMMAND, "publish", EVENT, "@many", "--ndjson"],
-        env=environment(**env, TERM="xterm"),
+        env=environment(**env),
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        seen = b""
-        try:
-            while chunk := os.read(ours, 65_536):
-                seen += chunk
-        except OSError:  # how Linux says that the other end is closed
-            pass
-        os.close(ours)
-    assert process.returncode == 0
-    assert b"700 published" in seen
+    ) as terminal:
+        assert terminal.end() == 0
+    assert "700 published" in terminal.shown
     assert client.xlen(stream) == 700

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
-import re
-import select
 import signal
 import socket
-import struct
-import subprocess
-import termios
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,10 +16,9 @@ from streamix_queue import Publisher
 from tests.cli.apps import write_app
 from tests.support.command import COMMAND, Running, environment, streamix
 from tests.support.servers import Server
+from tests.support.terminal import OnTerminal
 
-WITHIN_S = 30.0
 HOSTILE = "\x1b[2Jevil\u202e"
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 APP = """\
     import os, time
     from streamix_queue import Consumer
@@ -44,68 +34,20 @@ APP = """\
 """
 
 
-class Screen:
-    """The command on a terminal of 30 lines: what it draws can be waited for, and keys be pressed."""
+class Screen(OnTerminal):
+    """The command on a terminal of 30 lines."""
 
     def __init__(self, *arguments: str, env: dict[str, str], width: int = 140) -> None:
-        self.terminal, self._theirs = pty.openpty()
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
-        self.before = termios.tcgetattr(self._theirs)
-        self.drawn = ""
-        self._waited_for = 0
-        self._process = subprocess.Popen(
-            [*COMMAND, "top", *arguments],
-            env=environment(**env, TERM="xterm"),
-            stdin=self._theirs,
-            stdout=self._theirs,
-            stderr=self._theirs,
-            start_new_session=True,
-        )
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """Wait until something that was not waited for before is drawn."""
-        deadline = time.monotonic() + WITHIN_S
-        while (found := re.search(pattern, _STYLE.sub("", self.drawn[self._waited_for :]))) is None:
-            assert self._read(max(0.0, deadline - time.monotonic())), repr(self.drawn[-3000:])
-        self._waited_for = len(self.drawn)
-        return found
-
-    def press(self, key: str) -> None:
-        os.write(self.terminal, key.encode())
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def end(self) -> int:
-        """Wait for its end; the exit code."""
-        deadline = time.monotonic() + WITHIN_S
-        while self._process.poll() is None:
-            assert time.monotonic() < deadline, "it does not end"
-            self._read(0.05)  # or it may wait for us to read
-        while self._read(0.0):
-            pass
-        return self._process.returncode
+        super().__init__([*COMMAND, "top", *arguments], env=environment(**env), lines=30, columns=width)
 
     @property
     def is_as_before(self) -> bool:
         """The other screen is left, the cursor is seen, and keys are echoed as they were."""
         return (
-            "\x1b[?1049l" in self.drawn
-            and self.drawn.rfind("\x1b[?25h") > self.drawn.rfind("\x1b[?25l")
-            and termios.tcgetattr(self._theirs) == self.before
+            "\x1b[?1049l" in self.shown
+            and self.shown.rfind("\x1b[?25h") > self.shown.rfind("\x1b[?25l")
+            and self.modes_are_as_before
         )
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait(WITHIN_S)
-        os.close(self.terminal)
-        os.close(self._theirs)
-
-    def _read(self, timeout_s: float) -> bool:
-        if not select.select([self.terminal], [], [], timeout_s)[0]:
-            return False
-        self.drawn += os.read(self.terminal, 65_536).decode(errors="replace")
-        return True
 
 
 @pytest.fixture
@@ -194,8 +136,8 @@ def test_without_redis_it_does_not_begin(nowhere: dict[str, str], top: Callable[
     screen = top(env=nowhere)
 
     assert (ended.code, screen.end()) == (3, 3)
-    assert "hunter2" not in ended.err + screen.drawn
-    assert "\x1b[?1049h" not in screen.drawn
+    assert "hunter2" not in ended.err + screen.shown
+    assert "\x1b[?1049h" not in screen.shown
 
 
 # --- one frame ------------------------------------------------------------------------------------
@@ -310,7 +252,7 @@ def test_a_signal_ends_it_and_the_terminal_is_as_before(
 
     assert screen.end() == code
     assert screen.is_as_before
-    assert "Traceback" not in screen.drawn
+    assert "Traceback" not in screen.shown
 
 
 def test_it_outlives_redis_and_its_metrics_page(
@@ -349,8 +291,8 @@ def test_hostile_names_cannot_steer_the_terminal(
     for each in (screen, other):
         each.press("q")
         assert each.end() == 0
-        assert HOSTILE not in each.drawn
-        assert "\x1b[2J" not in each.drawn
+        assert HOSTILE not in each.shown
+        assert "\x1b[2J" not in each.shown
 
 
 def test_many_members_on_a_small_terminal_are_cut_with_a_count(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import shlex
 import signal
@@ -23,6 +22,7 @@ from streamix_queue.admin import Admin
 from tests.docs.blocks import ROOT, Block, blocks_of
 from tests.support.command import environment
 from tests.support.servers import Server
+from tests.support.terminal import OnTerminal
 
 STREAM, GROUP, EVENT = "app.events", "billing", "order.placed"
 SOON_S = 60.0
@@ -98,38 +98,16 @@ class Stage:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def watch(self, line: str, until: bytes, then: str) -> tuple[int, bytes]:
+    def watch(self, line: str, until: str, then: str) -> tuple[int, str]:
         """Run it on a terminal until it shows ``until``; then press Ctrl-C, or the key ``then``."""
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            shlex.split(line, comments=True),
-            cwd=self.folder,
-            env={**self.env, "COLUMNS": "120", "LINES": "40"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-        seen, pressed = b"", False
-        guard = threading.Timer(SOON_S, process.kill)
-        guard.start()
-        try:
-            while True:
-                try:
-                    seen += os.read(ours, 65536)
-                except OSError:  # the other end is closed
-                    break
-                if until in seen and not pressed:
-                    pressed = True
-                    if then == "Ctrl-C":
-                        process.send_signal(signal.SIGINT)
-                    else:
-                        os.write(ours, then.encode())
-            return process.wait(SOON_S), seen
-        finally:
-            guard.cancel()
-            os.close(ours)
+        command = shlex.split(line, comments=True)
+        with OnTerminal(command, env=self.env, cwd=self.folder, within_s=SOON_S) as terminal:
+            terminal.wait_for(until)
+            if then == "Ctrl-C":
+                terminal.send(signal.SIGINT)
+            else:
+                terminal.press(then)
+            return terminal.end(), terminal.shown
 
     def close(self) -> None:
         self.consumer.stop(timeout=10)
@@ -150,10 +128,10 @@ def test_an_operator_who_types_in_the_page_sees_explains_and_repairs(stage: Stag
     for line in lines:
         command = re.sub(r"\s+#.*", "", line)
         if UNTIL_CTRL_C in line:
-            code, shown = stage.watch(line, b"billing", "Ctrl-C")
+            code, shown = stage.watch(line, "billing", "Ctrl-C")
             assert code in (0, 130), shown
         elif command == FULL_SCREEN:
-            code, shown = stage.watch(line, b"billing", "q")
+            code, shown = stage.watch(line, "billing", "q")
             assert code == 0, shown
         else:
             code, out, err = stage.run(line)
