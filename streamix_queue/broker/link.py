@@ -99,7 +99,7 @@ class Link:
                 raise _nothing_done(classify(error, self.where)) from None
             return self._call(command, hops - 1)
         except redis.ResponseError as error:
-            raise self._refused(error) from None
+            raise self.refusal(error) from None
         except _BROKEN as error:
             self.close()
             raise classify(error, self.where) from None
@@ -168,7 +168,8 @@ class Link:
                 raise
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 
-    def _refused(self, error: redis.ResponseError) -> BrokerError:
+    def refusal(self, error: redis.ResponseError) -> BrokerError:
+        """The error as one of ours; after one that only another server can serve, the link is closed."""
         kind = _nothing_done(classify(error, self.where))
         self._drop_if_unfit([kind])
         return kind

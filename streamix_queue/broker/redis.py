@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamix_queue.broker.errors import is_unknown_script
-from streamix_queue.broker.link import Argument, Call, Link, load_script
+from streamix_queue.broker.link import Call, Link, load_script
 from streamix_queue.broker.protocol import (
     HANDLER_TTL_MS,
     Answer,
@@ -16,28 +16,15 @@ from streamix_queue.broker.protocol import (
     Entry,
     Taken,
 )
+from streamix_queue.broker.redis_settle import SettleCalls, script_text
 from streamix_queue.broker.redis_upkeep import RedisUpkeep
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
-from streamix_queue.core.settlement import (
-    Absolve,
-    AckEntries,
-    Bury,
-    Command,
-    Forward,
-    HandBack,
-    Lease,
-    Schedule,
-    Verdict,
-)
-from streamix_queue.core.wire import frame, unframe
+from streamix_queue.core.settlement import Command, Lease
+from streamix_queue.core.wire import unframe
 
 __all__ = ["RedisConsumerBroker"]
 
-_SCHEDULE = load_script("schedule")
-_BURY = load_script("bury")
-_FORWARD = load_script("forward")
-_HAND_BACK = load_script("hand_back")
 _RENEW = load_script("renew")
 _RECLAIM = load_script("reclaim")
 _TAKE = load_script("take")
@@ -48,10 +35,7 @@ _DISCARD = load_script("discard")
 _REGISTER = load_script("register")
 _DEPART = load_script("depart")
 
-_BY_DIGEST = {script.digest: script for script in (_SCHEDULE, _BURY, _FORWARD, _HAND_BACK)}
 _INTERRUPT_S = 1.0
-_MAX_PARTS = 7000
-_OVERFLOW = b"streamix.overflow"
 _SUSPECT_TTL_MS = 7 * 86_400_000
 
 
@@ -105,68 +89,19 @@ class RedisConsumerBroker(RedisUpkeep):
             self._interrupted = False
 
     def settle(self, commands: Sequence[Command]) -> list[Answer]:
-        calls: list[Call] = []
-        spans: list[tuple[int, int]] = []
-        for command in commands:
-            start = len(calls)
-            calls += self._calls(command)
-            spans.append((start, len(calls)))
-        replies = self._link.calls(calls)
-        self._run_unknown_scripts(calls, replies)
-        self.unacked = sum(
-            len(command.entry_ids) - replies[start]
-            for command, (start, _) in zip(commands, spans, strict=True)
-            if isinstance(command, AckEntries) and isinstance(replies[start], int)
-        )
-        return [
-            _answer(command, replies[start:end])
-            for command, (start, end) in zip(commands, spans, strict=True)
-        ]
+        plan = SettleCalls(self._keys, self._consumer, commands)
+        replies = self._link.calls(plan.calls)
+        self._run_unknown_scripts(plan.calls, replies)
+        self.unacked = plan.unacked(replies)
+        return list(plan.answers(replies, self._link.refusal))
 
     def _run_unknown_scripts(self, calls: Sequence[Call], replies: list[Any]) -> None:
         """Load and run again what the server did not know: it was restarted, or flushed."""
         unknown = [i for i, reply in enumerate(replies) if is_unknown_script(reply)]
         if unknown:
-            again: list[Call] = [("EVAL", _BY_DIGEST[calls[i][1]].text, *calls[i][2:]) for i in unknown]  # type: ignore[index]
+            again: list[Call] = [("EVAL", script_text(calls[i]), *calls[i][2:]) for i in unknown]
             for i, reply in zip(unknown, self._link.calls(again), strict=True):
                 replies[i] = reply
-
-    def _calls(self, command: Command) -> list[Call]:
-        keys = self._keys
-        if isinstance(command, AckEntries):
-            ack: Call = ("XACK", command.key, self._group, *command.entry_ids)
-            if keys.is_inbox(command.key):
-                # Acked first: an entry deleted while pending would look like one trimmed away.
-                return [ack, ("XDEL", command.key, *command.entry_ids)]
-            return [ack]
-        if isinstance(command, Schedule):
-            member = frame([command.event.encode(), *_unpackable(command.fields)])
-            call = _evalsha(_SCHEDULE.digest, (command.lease.key, keys.delayed, keys.suspects))
-            return [(*call, *self._fence(command.lease), command.delay_ms, member)]
-        if isinstance(command, Bury):
-            call = _evalsha(_BURY.digest, (command.lease.key, keys.failed, keys.suspects))
-            return [(*call, *self._fence(command.lease), *_unpackable(command.fields))]
-        if isinstance(command, Forward):
-            inbox = keys.inbox(command.event)
-            call = _evalsha(_FORWARD.digest, (command.lease.key, inbox, keys.handlers, keys.suspects))
-            routing: Call = (HANDLER_TTL_MS, command.event, int(command.always))
-            return [(*call, *self._fence(command.lease), *routing, *_unpackable(command.fields))]
-        if isinstance(command, HandBack):
-            call = _evalsha(_HAND_BACK.digest, (command.leases[0].key, keys.nudge))
-            return [(*call, self._group, self._consumer, command.idle_ms, *_pairs(command.leases))]
-        fields = [keys.suspect_field(lease.key, lease.entry_id) for lease in command.leases]
-        return [("HDEL", keys.suspects, *fields)]
-
-    def _fence(self, lease: Lease) -> tuple[Argument, ...]:
-        return (
-            self._group,
-            self._consumer,
-            lease.entry_id,
-            lease.deliveries,
-            int(lease.fresh),
-            int(self._keys.is_inbox(lease.key)),
-            self._keys.suspect_field(lease.key, lease.entry_id),
-        )
 
     def renew(self, key: bytes, leases: Sequence[tuple[bytes, int]]) -> list[int]:
         flat = [part for lease in leases for part in lease]
@@ -291,32 +226,3 @@ def _exists_already(link: Link, key: bytes, group: bytes, error: BrokerError) ->
         return any(info[1] == group for info in link.call("XINFO", "GROUPS", key))
     except BrokerError:
         return False
-
-
-def _unpackable(fields: Sequence[bytes]) -> Sequence[bytes]:
-    """What a script can pass on, for Lua's unpack() gives up at 8000: the rest in one field, whole."""
-    if len(fields) <= _MAX_PARTS:
-        return fields
-    return [*fields[:_MAX_PARTS], _OVERFLOW, frame(fields[_MAX_PARTS:])]
-
-
-def _evalsha(digest: bytes, keys: tuple[bytes, ...]) -> Call:
-    return ("EVALSHA", digest, len(keys), *keys)
-
-
-def _pairs(leases: Sequence[Lease]) -> list[Argument]:
-    flat: list[Argument] = []
-    for lease in leases:
-        flat += (lease.entry_id, lease.deliveries)
-    return flat
-
-
-def _answer(command: Command, replies: list[Any]) -> Answer:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            return reply
-    if isinstance(command, (AckEntries, Absolve)):
-        return Verdict.DONE
-    if isinstance(command, HandBack):
-        return [Verdict(code) for code in replies[0]]
-    return Verdict(replies[0])

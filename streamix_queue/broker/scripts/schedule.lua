@@ -1,9 +1,20 @@
--- Still ours? -> into the delayed set, due by the server's clock -> ack.
+-- For each: still ours? -> into the delayed set, due by the server's clock -> ack. Answers for each
+-- 1 when that was done, else how it stands (see the prelude), or the error that Redis refused it with.
 -- KEYS source delayed suspects
--- ARGV group consumer id deliveries fresh inbox suspect_field delay_ms member
-local now = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
-if blocked(now, ARGV[5]) then return now end
-redis.call('ZADD', KEYS[2], now_ms() + tonumber(ARGV[8]), ARGV[9])
-forgive(KEYS[3], ARGV[7])
-ack(KEYS[1], ARGV[1], ARGV[3], ARGV[6])
-return 1
+-- ARGV group consumer inbox (id deliveries fresh suspect_field delay_ms member) ...
+local answers, now = {}, now_ms()
+for i = 4, #ARGV, 6 do
+  local answer = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[i], ARGV[i + 1])
+  if not blocked(answer, ARGV[i + 2]) then
+    local added = redis.pcall('ZADD', KEYS[2], now + tonumber(ARGV[i + 4]), ARGV[i + 5])
+    if type(added) == 'table' then
+      answer = added
+    else
+      forgive(KEYS[3], ARGV[i + 3])
+      ack(KEYS[1], ARGV[1], ARGV[i], ARGV[3])
+      answer = 1
+    end
+  end
+  answers[#answers + 1] = answer
+end
+return answers
