@@ -2,7 +2,8 @@
 -- paused events. A set of pauses that cannot be read pauses nothing.
 -- KEYS delayed nudge paused
 -- ARGV limit
--- Each member asks once a second for ever: with nothing delayed that is to cost four commands, not six.
+-- Each member asks once a second for ever: with nothing to tell, that is to cost one command here.
+if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) == 0 then return {{}, -1, '', {}} end
 local members, wait = {}, -1
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if first[2] then
