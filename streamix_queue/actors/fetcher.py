@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from streamix_queue.actors.dispatch import Dispatch
 from streamix_queue.actors.groups import MendGroups
@@ -39,7 +40,8 @@ class Prefetch:
     def saw(self, deliveries: Sequence[Delivery]) -> None:
         """Note the sizes of entries. The first ones count as they are: there may be few of them."""
         # All fields: behind the message there may be a trace context, which is small.
-        mean = sum(sum(map(len, delivery.fields)) for delivery in deliveries) / len(deliveries)
+        every_field = chain.from_iterable([delivery.fields for delivery in deliveries])
+        mean = sum(map(len, every_field)) / len(deliveries)
         # Bigger ones than before count at once, smaller ones little by little: memory comes first.
         self._mean_bytes += (mean - self._mean_bytes) * (0.1 if mean < self._mean_bytes else 1.0)
 

@@ -50,6 +50,7 @@ def probes(key: bytes) -> dict[str, Call]:
         "HKEYS": ("HKEYS", key),
         "HLEN": ("HLEN", key),
         "HSCAN": ("HSCAN", key, 0),
+        "EXISTS": ("EXISTS", key),
         "GET": ("GET", key),
         "SET": ("SET", key, "v", "XX", "PX", 1),
         "PEXPIRE": ("PEXPIRE", key, 1),
