@@ -23,7 +23,7 @@ from streamix_queue.core.dead_letter import Origin, trimmed_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Reclaimed, SuspectStarted, Trimmed
-from streamix_queue.core.outcome import PARK, RELEASE, DeadLetter, Reason
+from streamix_queue.core.outcome import PARK, RELEASE, DeadLetter, Outcome, Reason
 from streamix_queue.core.settlement import Bury, Lease
 from streamix_queue.runtime import Closed, Credits
 
@@ -87,7 +87,8 @@ class Reclaimer(BrokerActor):
         self._usual_ping_s = 0.0
         # Suspects: delivered before without a recorded outcome, waiting to run alone.
         self._waiting: deque[Delivery] = deque()
-        self._last: Delivery | None = None  # the suspect started last
+        self._last: Delivery | None = None  # the suspect counted last
+        self._last_ended_at = 0.0  # if it was never run: dead-lettered, handed over or put back at once
         self._nudged = False  # set by any thread, taken back by the reclaimer's
 
     def step(self) -> None:
@@ -213,7 +214,8 @@ class Reclaimer(BrokerActor):
         """Not before the end of the last one is in Redis: were the next to kill us, both would be blamed."""
         last = self._last
         if last is not None and self._leases.get(last.key, last.entry_id) is last:
-            ended = time.perf_counter() - last.finished_at if last.finished_at else 0.0
+            ended_at = last.finished_at or self._last_ended_at
+            ended = time.perf_counter() - ended_at if ended_at else 0.0
             if ended < _SETTLE_S:  # longer, and Redis refuses to settle it; that may take for ever
                 return False
         return self._dispatch.room_for_suspect()
@@ -238,18 +240,22 @@ class Reclaimer(BrokerActor):
             delivery.lost = True
             self._router.settle(delivery, RELEASE)
             return
+        self._last, self._last_ended_at = delivery, 0.0
         if starts >= self._max_deliveries:
-            self._bury(delivery, starts)
+            self._end(delivery, self._blamed(delivery, starts))
             return
         self._notice(SuspectStarted(delivery, starts))
         outcome = self._router.open(delivery)
         if outcome is not None:
-            self._router.settle(delivery, outcome)
-        elif self._dispatch.put_suspect(delivery):
-            self._last = delivery
-        else:
+            self._end(delivery, outcome)
+        elif not self._dispatch.put_suspect(delivery):
             # Paused, or closed meanwhile: we are stopping.
-            self._router.settle(delivery, PARK if self._dispatch.is_paused(delivery.event) else RELEASE)
+            self._end(delivery, PARK if self._dispatch.is_paused(delivery.event) else RELEASE)
+
+    def _end(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Settle a suspect that was counted and is not run."""
+        self._last_ended_at = time.perf_counter()
+        self._router.settle(delivery, outcome)
 
     def _is_fresh(self, delivery: Delivery) -> bool:
         """Whether a worker will start it: one that finds its lease lapsed does not, and it was counted."""
@@ -264,7 +270,7 @@ class Reclaimer(BrokerActor):
         else:
             delivery.lost = True
 
-    def _bury(self, delivery: Delivery, starts: int) -> None:
+    def _blamed(self, delivery: Delivery, starts: int) -> Outcome:
         # The envelope is opened to make the letter readable; were that what kills, it is kept
         # raw at the next try.
         if starts == self._max_deliveries:
@@ -272,7 +278,7 @@ class Reclaimer(BrokerActor):
         else:
             delivery.raw = None
         delivery.failure = Failure("Crash", f"the process died {starts} times while it had this message")
-        self._router.settle(delivery, DeadLetter(Reason.CRASH))
+        return DeadLetter(Reason.CRASH)
 
     def teardown(self) -> None:
         """Hand back the suspects that wait: another member can have them at once."""

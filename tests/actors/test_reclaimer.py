@@ -199,6 +199,23 @@ def test_a_suspect_waits_until_the_end_of_the_one_before_is_in_redis(bench: Work
     assert len(bench.stated(SuspectStarted)) == 2
 
 
+def test_a_suspect_waits_until_the_dead_letter_of_the_one_before_is_in_redis(bench: Workbench) -> None:
+    """Were it to kill us, the one before would be blamed once more, and its letter kept raw."""
+    leave_behind(bench, 2)
+    reclaimer = bench.reclaimer(max_deliveries=1)
+    reclaimer.run_once()
+    for _ in range(2):
+        bench.sweeps.ring()
+        reclaimer.step()
+    settle_all(bench)
+    assert len(bench.dead_letters()) == 1
+
+    bench.sweeps.ring()
+    reclaimer.step()
+    settle_all(bench)
+    assert len(bench.dead_letters()) == 1, "one more"
+
+
 def test_a_suspect_whose_lease_may_have_lapsed_is_renewed_before_it_is_counted(bench: Workbench) -> None:
     leave_behind(bench, 1)
     reclaimer = bench.reclaimer()
