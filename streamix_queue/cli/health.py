@@ -65,12 +65,14 @@ def _ask(url: str, path: str, timeout: float) -> tuple[bool, str]:
     except ValueError:
         host, port, place = None, 0, urlsplit("")
     if place.scheme != "http" or not host:
-        raise click.BadParameter("expected a URL such as http://127.0.0.1:9464", param_hint="--url")
+        raise _no_url()
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", f"/{path}")
         answer = connection.getresponse()
         body = answer.read(_MAX_BODY)
+    except UnicodeError:
+        raise _no_url() from None  # a name that no resolver can be asked for
     except (OSError, http.client.HTTPException) as error:
         return False, f"no answer from {host}:{port}: {_clean(str(error) or type(error).__name__)}"
     finally:
@@ -78,6 +80,10 @@ def _ask(url: str, path: str, timeout: float) -> tuple[bool, str]:
     if answer.status == 200:
         return True, "ok"
     return False, _problems(body) or f"{host}:{port} answers with status {answer.status}"
+
+
+def _no_url() -> click.BadParameter:
+    return click.BadParameter("expected a URL such as http://127.0.0.1:9464", param_hint="--url")
 
 
 def _problems(body: bytes) -> str:

@@ -46,7 +46,7 @@ def test_nobody_there_is_a_no(what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "nonsense", "https://localhost", "http://", "http://h:x", "http://h:99999"]
+    "url", ["", "nonsense", "https://localhost", "http://", "http://h:x", "http://h:99999", "http://é..x"]
 )
 def test_a_url_that_cannot_be_is_wrong_usage(url: str) -> None:
     assert streamix("health", "--url", url).code == 2
