@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from types import TracebackType
 from typing import Any
 
 from streamix_queue.actors.observing import fan_out
@@ -21,6 +20,7 @@ from streamix_queue.admin.pacing import Pace
 from streamix_queue.admin.purges import PurgeReport, purge_letters
 from streamix_queue.admin.reading import LetterReader
 from streamix_queue.admin.replays import Progress, Replayer, ReplayInterrupted, ReplayReport
+from streamix_queue.admin.session import Session
 from streamix_queue.composition import admin_telemetry, redis_admin_broker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
 from streamix_queue.core.errors import BrokerUnavailable, ConfigError, OutOfMemory
@@ -35,7 +35,7 @@ DEFAULT_SCAN = 10_000
 DEFAULT_MAX_REPLAYS = 3
 
 
-class Admin:
+class Admin(Session):
     """Operations on one stream. Not thread-safe: one for each thread.
 
     Every read is bounded, whatever the size of the stream. May be used as a context manager.
@@ -52,12 +52,8 @@ class Admin:
     def __init__(
         self, redis_url: str = DEFAULT_REDIS_URL, stream: str = DEFAULT_STREAM, *, timeout_ms: int = 5000
     ) -> None:
-        text("redis_url", redis_url)
-        text("stream", stream)
-        number("timeout_ms", timeout_ms, 1, 600_000, unit="ms")
-        self._stream = stream
+        super().__init__(redis_url, stream, timeout_ms)
         self._failed = dead_letter_key(stream).encode()
-        self._timeout_s = timeout_ms / 1000
         self._broker = redis_admin_broker(redis_url, self._timeout_s)
         self._letters = LetterReader(self._broker, self._failed)
         self._redis_url = redis_url
@@ -300,14 +296,6 @@ class Admin:
     def close(self) -> None:
         """Close the connection; a later call opens a new one."""
         self._broker.close()
-
-    def __enter__(self) -> Admin:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _replay_all(letters: Iterable[DeadLetterEntry | str], replayer: Replayer, canary: Canary) -> None:

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from types import TracebackType
 
+from streamix_queue.admin.session import Session
 from streamix_queue.broker.redis_control import RedisControlBroker
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
+from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number
 from streamix_queue.core.dead_letter import Origin
 from streamix_queue.core.delayed import Delayed, cancelled_letter, read_delayed
 from streamix_queue.core.keys import Keys
@@ -71,7 +71,7 @@ class Cancelled:
     letter_id: str = ""
 
 
-class Control:
+class Control(Session):
     """Changes to one stream and its groups while they run. Not thread-safe: one for each thread.
 
     May be used as a context manager. Every method raises `BrokerError` when Redis cannot be
@@ -89,11 +89,8 @@ class Control:
     def __init__(
         self, redis_url: str = DEFAULT_REDIS_URL, stream: str = DEFAULT_STREAM, *, timeout_ms: int = 5000
     ) -> None:
-        text("redis_url", redis_url)
-        text("stream", stream)
-        number("timeout_ms", timeout_ms, 1, 600_000, unit="ms")
-        self._stream = stream
-        self._broker = RedisControlBroker(redis_url, timeout_s=timeout_ms / 1000)
+        super().__init__(redis_url, stream, timeout_ms)
+        self._broker = RedisControlBroker(redis_url, timeout_s=self._timeout_s)
 
     def groups(self) -> list[str]:
         """Names of the stream's consumer groups."""
@@ -217,14 +214,6 @@ class Control:
     def close(self) -> None:
         """Close the connection; a later call opens a new one."""
         self._broker.close()
-
-    def __enter__(self) -> Control:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _keys(self, group: str = "") -> Keys:
         return Keys(self._stream, group)

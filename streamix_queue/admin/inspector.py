@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 
+from streamix_queue.admin.session import Session
 from streamix_queue.admin.sights import (
     GroupLag,
     GroupProgress,
@@ -33,7 +33,7 @@ DEFAULT_SCAN = 20_000
 DEFAULT_COUNT_TO = 10_000
 
 
-class Inspector:
+class Inspector(Session):
     """Reads of one stream; never writes. Not thread-safe: one for each thread.
 
     Every read is bounded, whatever the size of the stream. May be used as a context manager.
@@ -50,13 +50,10 @@ class Inspector:
     def __init__(
         self, redis_url: str = DEFAULT_REDIS_URL, stream: str = DEFAULT_STREAM, *, timeout_ms: int = 5000
     ) -> None:
-        text("redis_url", redis_url)
-        text("stream", stream)
-        number("timeout_ms", timeout_ms, 1, 600_000, unit="ms")
-        self._stream = stream
-        self._broker = RedisLookBroker(redis_url, timeout_s=timeout_ms / 1000)
+        super().__init__(redis_url, stream, timeout_ms)
+        self._broker = RedisLookBroker(redis_url, timeout_s=self._timeout_s)
         self._block_ms = max(1, min(1000, timeout_ms // 2))
-        self._backlog = BacklogReader(redis_url, timeout_s=timeout_ms / 1000)
+        self._backlog = BacklogReader(redis_url, timeout_s=self._timeout_s)
 
     def groups(self, *, count_to: int = DEFAULT_COUNT_TO) -> list[GroupSight]:
         """The stream's consumer groups, by name; none if there is no stream.
@@ -245,14 +242,6 @@ class Inspector:
         """Close the connections; a later call opens new ones."""
         self._broker.close()
         self._backlog.close()
-
-    def __enter__(self) -> Inspector:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _keys(self, group: str) -> Keys:
         text("group", group)

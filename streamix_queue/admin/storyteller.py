@@ -6,11 +6,11 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from streamix_queue.admin.control import Control
 from streamix_queue.admin.dead_letters import read_entry
 from streamix_queue.admin.reading import LetterReader
+from streamix_queue.admin.session import Session
 from streamix_queue.admin.sightings import Telling, dead, delayed, in_inbox, of_fields, of_letter
 from streamix_queue.admin.stories import GroupStory, Sighting, Story, most_alive
 from streamix_queue.broker.protocol import Entry
@@ -63,7 +63,7 @@ class _Clues:
             known.append(sighting)
 
 
-class Storyteller:
+class Storyteller(Session):
     """Tells where a message is, and what became of it. Only reads.
 
     Not thread-safe: one for each thread. May be used as a context manager.
@@ -80,11 +80,11 @@ class Storyteller:
     def __init__(
         self, redis_url: str = DEFAULT_REDIS_URL, stream: str = DEFAULT_STREAM, *, timeout_ms: int = 5000
     ) -> None:
+        super().__init__(redis_url, stream, timeout_ms)
         self._control = Control(redis_url, stream, timeout_ms=timeout_ms)
-        self._stream = stream
         self._keys = Keys(stream, "")
-        self._look = RedisLookBroker(redis_url, timeout_s=timeout_ms / 1000)
-        self._admin = RedisAdminBroker(redis_url, timeout_s=timeout_ms / 1000)
+        self._look = RedisLookBroker(redis_url, timeout_s=self._timeout_s)
+        self._admin = RedisAdminBroker(redis_url, timeout_s=self._timeout_s)
         self._letters = LetterReader(self._admin, self._keys.failed)
 
     def story(self, message: str, *, scan: int = DEFAULT_SCAN) -> Story:
@@ -134,14 +134,6 @@ class Storyteller:
         self._control.close()
         self._look.close()
         self._admin.close()
-
-    def __enter__(self) -> Storyteller:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- which message is meant -----------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from streamix_queue.admin.doctor.facts import Facts, Finding, GroupFacts, Member
 from streamix_queue.admin.doctor.gather import gather
 from streamix_queue.admin.doctor.server_checks import SERVER_CHECKS
 from streamix_queue.admin.doctor.stream_checks import STREAM_CHECKS
+from streamix_queue.admin.session import check_place, check_timeout
 from streamix_queue.broker.redis_doctor import RedisDoctorBroker
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
+from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number
 
 __all__ = ["Facts", "Finding", "GroupFacts", "MemberFacts", "diagnose", "examine"]
 
@@ -44,10 +45,9 @@ def examine(
         ConfigError: an argument is out of range.
         BrokerError: Redis cannot be reached or refuses.
     """
-    text("redis_url", redis_url)
-    text("stream", stream)
+    check_place(redis_url, stream)
     number("dead_after_ms", dead_after_ms, 1, 2**53, unit="ms")
-    number("timeout_ms", timeout_ms, 1, 600_000, unit="ms")
+    check_timeout(timeout_ms)
     broker = RedisDoctorBroker(redis_url, timeout_s=timeout_ms / 1000)
     try:
         return diagnose(gather(broker, stream, dead_after_ms / 1000))
