@@ -16,6 +16,7 @@ from streamix_queue.broker.protocol import (
     Entry,
     Taken,
 )
+from streamix_queue.broker.redis_groups import group_names
 from streamix_queue.broker.redis_settle import SettleCalls, script_text
 from streamix_queue.broker.redis_upkeep import RedisUpkeep
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
@@ -222,7 +223,6 @@ def _exists_already(link: Link, key: bytes, group: bytes, error: BrokerError) ->
     if not isinstance(error, (OutOfMemory, BrokerRefused)):
         return False
     try:
-        # Flat lists of names and values; the first value is the group's name.
-        return any(info[1] == group for info in link.call("XINFO", "GROUPS", key))
+        return group in group_names(link, key)
     except BrokerError:
         return False

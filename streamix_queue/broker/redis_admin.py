@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from streamix_queue.broker.link import Argument, Link, load_script
 from streamix_queue.broker.protocol import HANDLER_TTL_MS, Entry
-from streamix_queue.core.errors import BrokerError
+from streamix_queue.broker.redis_groups import group_names
 from streamix_queue.core.keys import Keys
 
 __all__ = ["RedisAdminBroker", "ReplayAnswer"]
@@ -70,13 +70,7 @@ class RedisAdminBroker:
 
     def groups(self, key: bytes) -> list[bytes]:
         """Names of the consumer groups of a stream; none if there is no stream."""
-        try:
-            found: list[list[bytes]] = self._link.call("XINFO", "GROUPS", key)
-        except BrokerError as error:
-            if "no such key" in str(error):
-                return []
-            raise
-        return [group[group.index(b"name") + 1] for group in found]
+        return group_names(self._link, key)
 
     def replay(
         self, keys: Keys, letter_id: bytes, event: str, fields: Sequence[bytes], *, always: bool

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from streamix_queue.broker.link import Call, Link, load_script
 from streamix_queue.broker.protocol import Backlog
+from streamix_queue.broker.redis_groups import Facts, facts_of, latest_events
 from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
 
@@ -41,7 +41,7 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
         if "no such key" in str(infos):
             return Backlog("", 0)
         raise infos
-    groups = [_read(stream, flat) for flat in infos]
+    groups = [_read(stream, facts) for facts in facts_of(infos)]
     if not groups:
         return Backlog("", length)
     _add_own_streams(link, groups)
@@ -62,18 +62,17 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     return slowest
 
 
-def _read(stream: str, flat: Sequence[Any]) -> _Group:
-    info = dict(zip(flat[::2], flat[1::2], strict=True))
+def _read(stream: str, facts: Facts) -> _Group:
     # A group of other software may have any name; its keys then are nobody's, and empty.
-    keys = Keys(stream, info[b"name"].decode(errors="replace"))
-    return _Group(keys, info[b"last-delivered-id"], info.get(b"lag"), info[b"pending"])
+    keys = Keys(stream, facts["name"].decode(errors="replace"))
+    return _Group(keys, facts["last-delivered-id"], facts.get("lag"), facts["pending"])
 
 
 def _add_own_streams(link: Link, groups: Sequence[_Group]) -> None:
     """What groups of this library have put aside: waiting retries, and their inboxes."""
     asked: list[Call] = []
     for group in groups:
-        asked += [("ZCARD", group.keys.delayed), ("ZREVRANGE", group.keys.handlers, 0, _MAX_EVENTS - 1)]
+        asked += [("ZCARD", group.keys.delayed), latest_events(group.keys, _MAX_EVENTS)]
     answers = link.calls(asked)
     owners: list[_Group] = []
     lengths: list[Call] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from streamix_queue.broker import redis_upkeep
 from streamix_queue.broker.link import Link, load_script
-from streamix_queue.core.errors import BrokerError
+from streamix_queue.broker.redis_groups import event_names, group_names
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.retention import PINNED_AFTER_MS, Trimming
 
@@ -32,18 +32,11 @@ class RedisControlBroker:
 
     def groups(self, keys: Keys) -> list[str]:
         """Names of the consumer groups of the stream; none if there is no stream."""
-        try:
-            found: list[list[bytes]] = self._link.call("XINFO", "GROUPS", keys.stream)
-        except BrokerError as error:
-            if "no such key" in str(error):
-                return []
-            raise
-        return [group[group.index(b"name") + 1].decode(errors="replace") for group in found]
+        return [name.decode(errors="replace") for name in group_names(self._link, keys.stream)]
 
     def events(self, keys: Keys) -> list[str]:
         """What members of the group handle or handled lately; of very many the latest 1000."""
-        names: list[bytes] = self._link.call("ZREVRANGE", keys.handlers, 0, _MAX_EVENTS - 1)
-        return sorted(name.decode(errors="replace") for name in names)
+        return event_names(self._link, keys, _MAX_EVENTS)
 
     def pause(self, keys: Keys, events: Sequence[str]) -> int:
         """Pause events; how many were not paused before."""

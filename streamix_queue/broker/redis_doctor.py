@@ -8,6 +8,7 @@ from typing import Any
 
 from streamix_queue.broker import redis_upkeep
 from streamix_queue.broker.link import Argument, Link
+from streamix_queue.broker.redis_groups import Facts, facts_of, latest_events
 from streamix_queue.core.commands import probes
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable
 from streamix_queue.core.keys import Keys
@@ -16,7 +17,7 @@ from streamix_queue.core.retention import DEFAULT_KEEP_MS, PINNED_AFTER_MS, Trim
 __all__ = ["RedisDoctorBroker"]
 
 _OLDEST = 100
-Record = dict[str, Any]
+_MAX_EVENTS = 100
 
 
 class RedisDoctorBroker:
@@ -76,9 +77,9 @@ class RedisDoctorBroker:
             last[0][0] if isinstance(last, list) and last else None,
         )
 
-    def groups(self, keys: Keys) -> list[Record]:
+    def groups(self, keys: Keys) -> list[Facts]:
         """The groups of the stream, as XINFO tells."""
-        return _records(self._ask([("XINFO", "GROUPS", keys.stream)])[0])
+        return facts_of(self._ask([("XINFO", "GROUPS", keys.stream)])[0])
 
     def retention(self, keys: Keys) -> tuple[bool, dict[str, int]]:
         """Whether somebody trims the stream, and how long each group wants it kept (ms)."""
@@ -97,7 +98,7 @@ class RedisDoctorBroker:
         except BrokerError:
             return Trimming()
 
-    def group(self, keys: Keys, inboxes: Sequence[bytes]) -> Record:
+    def group(self, keys: Keys, inboxes: Sequence[bytes]) -> dict[str, Any]:
         """Members, who of them is surely of this release, the oldest 100 pending, retries, pauses."""
         members, pending, count, first, paused, holder, *others = self._ask(
             [
@@ -111,7 +112,7 @@ class RedisDoctorBroker:
             ]
         )
         return {
-            "members": _records(members),
+            "members": facts_of(members),
             "pending": pending if isinstance(pending, list) else [],
             "delayed": count if isinstance(count, int) else 0,
             "due_ms": float(first[1]) if isinstance(first, list) and first else None,
@@ -119,13 +120,13 @@ class RedisDoctorBroker:
             # Who reads an inbox or clears up after the group. 0.1.0 does neither.
             "ours": {
                 *([holder] if isinstance(holder, bytes) else []),
-                *(member["name"] for reply in others for member in _records(reply)),
+                *(member["name"] for reply in others for member in facts_of(reply)),
             },
         }
 
     def events(self, keys: Keys) -> list[str]:
         """Events of the group's inboxes, at most 100."""
-        reply = self._ask([("ZREVRANGE", keys.handlers, 0, 99)])[0]
+        reply = self._ask([latest_events(keys, _MAX_EVENTS)])[0]
         return [name.decode(errors="replace") for name in reply] if isinstance(reply, list) else []
 
     def count_failed(self, keys: Keys) -> int:
@@ -148,10 +149,3 @@ def _error(reply: object) -> str:
 
 def _whole(text: bytes) -> bool:
     return text.removeprefix(b"-").isdigit() and len(text) < 20
-
-
-def _records(reply: object) -> list[Record]:
-    if not isinstance(reply, list):
-        return []
-    records = [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in reply]
-    return [{name.decode(): value for name, value in record.items()} for record in records]

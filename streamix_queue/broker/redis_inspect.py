@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamix_queue.broker.link import Link, load_script
-from streamix_queue.core.errors import BrokerError, BrokerUnavailable
+from streamix_queue.broker.redis_groups import event_names, group_names
 from streamix_queue.core.keys import Keys
 
 __all__ = ["GroupBacklog", "Inspector", "PendingList"]
@@ -96,7 +96,7 @@ class Inspector:
         Raises:
             BrokerError: Redis cannot be reached or refuses.
         """
-        events = self._events(keys)
+        events = event_names(self._link, keys, _MAX_EVENTS)
         asked = time.time()
         inboxes = [keys.inbox(event) for event in events]
         flat, errors = self._link.script(
@@ -111,23 +111,11 @@ class Inspector:
 
     def has_group(self, keys: Keys) -> bool:
         """True if Redis answers and the group is there. Raises `BrokerError`."""
-        try:
-            groups: list[list[Any]] = self._link.call("XINFO", "GROUPS", keys.stream)
-        except BrokerUnavailable:
-            raise
-        except BrokerError as error:
-            if "no such key" in str(error):
-                return False
-            raise
-        return any(flat[flat.index(b"name") + 1] == keys.group for flat in groups)
+        return keys.group in group_names(self._link, keys.stream)
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""
         self._link.close()
-
-    def _events(self, keys: Keys) -> list[str]:
-        names: list[bytes] = self._link.call("ZREVRANGE", keys.handlers, 0, _MAX_EVENTS - 1)
-        return sorted(name.decode(errors="replace") for name in names)
 
 
 def _backlog(flat: list[Any], errors: list[bytes], events: list[str], local: float) -> GroupBacklog:

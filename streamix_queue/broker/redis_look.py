@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from streamix_queue.broker.link import Argument, Link, load_script
 from streamix_queue.broker.protocol import Entry
+from streamix_queue.broker.redis_groups import Facts, event_names, facts_of
 from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
 
@@ -17,9 +18,6 @@ _OUTLINE = load_script("outline")
 _PAST_ALL = b"18446744073709551615-18446744073709551615"
 _MAX_EVENTS = 100
 _MISSING = ("no such key", "NOGROUP")
-
-Facts = dict[str, Any]
-"""What `XINFO` tells of one thing; which names there are depends on the server."""
 
 
 class PendingRow(NamedTuple):
@@ -44,21 +42,21 @@ class RedisLookBroker:
 
     def groups(self, key: bytes) -> list[Facts]:
         """The consumer groups of a stream; none if there is no stream."""
-        return _facts(self._ask([("XINFO", "GROUPS", key)])[0])
+        return facts_of(self._ask([("XINFO", "GROUPS", key)])[0])
 
     def outline(self, key: bytes, failed: bytes) -> tuple[Facts, list[Facts]]:
         """A stream, and how far its groups are, at one moment."""
         stream, groups = self._link.script(_OUTLINE, [key, failed])
-        return _facts([stream])[0], _facts(groups)
+        return facts_of([stream])[0], facts_of(groups)
 
     def consumers(self, streams: Sequence[bytes], group: bytes) -> list[list[Facts]]:
         """The members of a group on each of these streams; none where the group is not."""
-        return [_facts(reply) for reply in self._ask([("XINFO", "CONSUMERS", key, group) for key in streams])]
+        replies = self._ask([("XINFO", "CONSUMERS", key, group) for key in streams])
+        return [facts_of(reply) for reply in replies]
 
     def events(self, keys: Keys) -> list[str]:
         """Events of the group's inboxes, at most 100: those that were handled last."""
-        names: list[bytes] = self._link.call("ZREVRANGE", keys.handlers, 0, _MAX_EVENTS - 1)
-        return sorted(name.decode(errors="replace") for name in names)
+        return event_names(self._link, keys, _MAX_EVENTS)
 
     def pending(
         self, key: bytes, group: bytes, after: bytes | None, count: int, consumer: bytes | None
@@ -122,10 +120,3 @@ class RedisLookBroker:
                     raise reply
                 replies[n] = None
         return replies
-
-
-def _facts(reply: list[list[Any]] | None) -> list[Facts]:
-    return [
-        {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
-        for flat in reply or ()
-    ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from streamix_queue.broker.link import Link, load_script
 from streamix_queue.broker.protocol import Turn
+from streamix_queue.broker.redis_groups import latest_events
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.retention import Pin, Trimming
 
@@ -89,7 +90,7 @@ class RedisUpkeep:
         return trim(self._link, key, keep_ms, limit, pinned_after_ms, keeps=keeps, whole=inbox)
 
     def registered(self, limit: int) -> list[str]:
-        events: list[bytes] = self._link.call("ZREVRANGE", self._keys.handlers, 0, limit - 1)
+        events: list[bytes] = self._link.call(*latest_events(self._keys, limit))
         return [event.decode() for event in events]
 
     def remove_idle(self, keys: Sequence[bytes], idle_ms: int) -> list[str]:
