@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -23,6 +22,7 @@ from streamix_queue.admin.replays import Progress, Replayer, ReplayInterrupted, 
 from streamix_queue.admin.session import Session
 from streamix_queue.composition import admin_telemetry, redis_admin_broker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
+from streamix_queue.core.entry_ids import looks_like_entry_id
 from streamix_queue.core.errors import BrokerUnavailable, ConfigError, OutOfMemory
 from streamix_queue.core.facts import Observer, ReplayInterceptor
 from streamix_queue.core.keys import dead_letter_key
@@ -30,7 +30,6 @@ from streamix_queue.core.replay import Edit, ReplayRun
 
 __all__ = ["Admin"]
 
-_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
 DEFAULT_SCAN = 10_000
 DEFAULT_MAX_REPLAYS = 3
 
@@ -323,7 +322,7 @@ def _check_limit(limit: int | None) -> None:
 def _checked_ids(ids: Iterable[object]) -> list[str]:
     checked: list[str] = []
     for letter_id in [ids] if isinstance(ids, str) else ids:
-        if not isinstance(letter_id, str) or not _ENTRY_ID.match(letter_id):
+        if not isinstance(letter_id, str) or not looks_like_entry_id(letter_id):
             raise ConfigError(f"{letter_id!r}: expected the id of a dead letter, such as '1713982500001-0'")
         checked.append(letter_id)
     return checked

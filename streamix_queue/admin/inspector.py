@@ -22,6 +22,7 @@ from streamix_queue.broker.redis_inspect import PendingList
 from streamix_queue.broker.redis_look import RedisLookBroker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.texts import as_text
 
 __all__ = ["Inspector"]
 
@@ -73,7 +74,7 @@ class Inspector(Session):
 
     def group_names(self) -> list[str]:
         """Names of the stream's groups. Raises `BrokerError`."""
-        return sorted(_text(facts["name"]) for facts in self._broker.groups(self._stream.encode()))
+        return sorted(as_text(facts["name"]) for facts in self._broker.groups(self._stream.encode()))
 
     def outline(self) -> StreamSight:
         """The stream and the progress of its groups, all of one moment; two of them give rates.
@@ -88,8 +89,8 @@ class Inspector(Session):
             at_s=int(stream["now_us"]) / 1e6,
             entries=stream.get("length", 0),
             entries_added=stream.get("entries-added", None if "length" in stream else 0),
-            first_id=None if first is None else _text(first),
-            last_id=_text(stream.get("last-generated-id", b"0-0")),
+            first_id=None if first is None else as_text(first),
+            last_id=as_text(stream.get("last-generated-id", b"0-0")),
             dead_letters=stream.get("dead-letters", 0),
             groups=tuple(_progress(facts) for facts in sorted(groups, key=lambda g: bytes(g["name"]))),
         )
@@ -111,7 +112,7 @@ class Inspector(Session):
         members: dict[bytes, Member] = {}
         for on_inbox, found in [(False, shared), *((True, each) for each in private)]:
             for facts in found:
-                known = members.get(facts["name"]) or Member(_text(facts["name"]), 0, 0, None, None)
+                known = members.get(facts["name"]) or Member(as_text(facts["name"]), 0, 0, None, None)
                 members[facts["name"]] = known.seen(facts, on_inbox=on_inbox)
         return [members[name] for name in sorted(members)]
 
@@ -233,7 +234,7 @@ class Inspector(Session):
     def last_id(self) -> str:
         """Id of the newest entry, ``0-0`` if there is none. Raises `BrokerError`."""
         page = self._broker.newest(self._stream.encode(), None, 1)
-        return _text(page[0][0]) if page else "0-0"
+        return as_text(page[0][0]) if page else "0-0"
 
     def now_ms(self) -> int:
         """Redis' clock, Unix time in ms. Raises `BrokerError`."""
@@ -253,12 +254,12 @@ class Inspector(Session):
         if lag is None:
             lag, exact = self._counted(facts["last-delivered-id"], count_to)
         return GroupSight(
-            name=_text(facts["name"]),
+            name=as_text(facts["name"]),
             consumers=facts["consumers"],
             pending=facts["pending"],
             lag=lag,
             lag_exact=exact,
-            last_delivered_id=_text(facts["last-delivered-id"]),
+            last_delivered_id=as_text(facts["last-delivered-id"]),
             entries_read=facts.get("entries-read"),
         )
 
@@ -288,7 +289,7 @@ class Inspector(Session):
             rows = self._broker.pending(key, group, last, step, consumer)
             for row in rows:
                 yield PendingEntry(
-                    _text(row.entry_id), event, _text(row.consumer), row.idle_ms / 1000, row.deliveries
+                    as_text(row.entry_id), event, as_text(row.consumer), row.idle_ms / 1000, row.deliveries
                 )
             seen += len(rows)
             if len(rows) < step:
@@ -299,10 +300,10 @@ class Inspector(Session):
 
 def _progress(facts: Facts) -> GroupProgress:
     return GroupProgress(
-        name=_text(facts["name"]),
+        name=as_text(facts["name"]),
         entries_read=facts.get("entries-read"),
         pending=facts["pending"],
-        last_delivered_id=_text(facts["last-delivered-id"]),
+        last_delivered_id=as_text(facts["last-delivered-id"]),
     )
 
 
@@ -310,7 +311,3 @@ def _inbox(event: str, found: PendingList) -> InboxLag:
     # An inbox entry is deleted with its ack, so what is there and not pending is not delivered.
     # Redis' own count is lost with the first deletion.
     return InboxLag(event, max(0, (found.length or 0) - found.pending), found.pending)
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="replace")

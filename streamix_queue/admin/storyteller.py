@@ -17,12 +17,13 @@ from streamix_queue.broker.protocol import Entry
 from streamix_queue.broker.redis_admin import RedisAdminBroker
 from streamix_queue.broker.redis_look import RedisLookBroker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
+from streamix_queue.core.entry_ids import is_entry_id, looks_like_entry_id
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.texts import as_text
 from streamix_queue.core.wire import Fields, unframe
 
 __all__ = ["Storyteller"]
 
-_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]+\Z")
 """A message id that JSON always writes as it is."""
 _PAGE = 50
@@ -30,7 +31,6 @@ _PAGE = 50
 _COPIES = 10
 _COMPARED = 300
 _THE_STREAM = "the stream"
-_MAX_ID = 2**64 - 1
 _MAX_MESSAGE_ID = 1000
 DEFAULT_SCAN = 10_000
 
@@ -109,11 +109,11 @@ class Storyteller(Session):
         text("message", message)
         number("scan", scan, 1, 2**53)
         reached = {
-            _text(facts["name"]): _text(facts["last-delivered-id"])
+            as_text(facts["name"]): as_text(facts["last-delivered-id"])
             for facts in self._look.groups(self._keys.stream)
         }
         clues = _Clues()
-        if _ENTRY_ID.match(message):
+        if looks_like_entry_id(message):
             self._resolve(message, list(reached), clues)
         else:
             clues.message_id = message
@@ -140,7 +140,7 @@ class Storyteller(Session):
     def _resolve(self, entry_id: str, groups: list[str], clues: _Clues) -> None:
         clues.entry_ids.append(entry_id)
         self._load_entry(clues)
-        letter = self._letters.one(entry_id) if _valid(entry_id) else None
+        letter = self._letters.one(entry_id) if is_entry_id(entry_id) else None
         if clues.on_stream:
             clues.also_letter = letter is not None and not clues.fit(letter.message_id, letter.source_id)
             return
@@ -155,7 +155,7 @@ class Storyteller(Session):
     def _resolve_inbox_entry(self, entry_id: str, groups: list[str], clues: _Clues) -> None:
         places = [(group, event) for group in groups for event in self._look.events(self._keys_of(group))]
         inboxes = [self._keys_of(group).inbox(event) for group, event in places]
-        found = self._look.entries_at(inboxes, entry_id.encode()) if _valid(entry_id) else []
+        found = self._look.entries_at(inboxes, entry_id.encode()) if is_entry_id(entry_id) else []
         for (group, event), entry in zip(places, found, strict=False):
             if entry is not None:
                 message, history = of_fields(entry[1] or ())
@@ -166,7 +166,7 @@ class Storyteller(Session):
 
     def _load_entry(self, clues: _Clues) -> None:
         """Read the entry that the clues name, which tells more than any other place."""
-        if not clues.entry_ids or clues.on_stream or not _valid(clues.entry_ids[0]):
+        if not clues.entry_ids or clues.on_stream or not is_entry_id(clues.entry_ids[0]):
             return
         (entry,) = self._look.entries_at([self._keys.stream], clues.entry_ids[0].encode())
         if entry is not None:
@@ -184,7 +184,7 @@ class Storyteller(Session):
                 continue
             message, _ = of_fields(fields)
             if message.message_id == clues.message_id and len(clues.entry_ids) <= _COPIES:
-                clues.entry_ids.append(_text(entry[0]))
+                clues.entry_ids.append(as_text(entry[0]))
                 clues.on_stream = True
                 clues.learn(message)
             elif len(compared) < _COMPARED:
@@ -194,7 +194,7 @@ class Storyteller(Session):
             clues.nearby = begun[:3] or difflib.get_close_matches(clues.message_id, compared, n=3, cutoff=0.8)
 
     def _search_pending(self, groups: list[str], clues: _Clues) -> bool:
-        ids = [each for each in clues.entry_ids if _valid(each)]
+        ids = [each for each in clues.entry_ids if is_entry_id(each)]
         places = [(group, entry_id) for group in groups for entry_id in ids]
         rows = self._look.held([(self._keys.stream, group.encode(), each.encode()) for group, each in places])
         for (group, entry_id), row in zip(places, rows, strict=True):
@@ -205,7 +205,7 @@ class Storyteller(Session):
                         "pending",
                         entry_id,
                         source_id=entry_id,
-                        consumer=_text(row.consumer),
+                        consumer=as_text(row.consumer),
                         idle_s=row.idle_ms / 1000,
                         deliveries=row.deliveries,
                     ),
@@ -278,7 +278,7 @@ class Storyteller(Session):
         unsearched = tuple(dict.fromkeys(clues.unsearched))
         if not clues.on_stream and not clues.sightings:
             nearby = clues.nearby
-            if _ENTRY_ID.match(asked) and _valid(asked):
+            if is_entry_id(asked):
                 nearby = self._neighbours(asked.encode())
             return Story(asked, found=False, nearby=tuple(nearby), unsearched=unsearched)
         entry_id = clues.entry_ids[0] if clues.entry_ids else ""
@@ -302,14 +302,14 @@ class Storyteller(Session):
     def _neighbours(self, entry_id: bytes) -> list[str]:
         key = self._keys.stream
         around = [*self._look.newest(key, entry_id, 1), *self._look.entries_after(key, entry_id, 1)]
-        return [_text(entry[0]) for entry in around]
+        return [as_text(entry[0]) for entry in around]
 
     def _keys_of(self, group: str) -> Keys:
         return Keys(self._stream, group)
 
 
 def _state(entry_id: str, reached: str, clues: _Clues) -> str:
-    if not _valid(entry_id):
+    if not is_entry_id(entry_id):
         return "unknown"
     if _order(entry_id) > _order(reached):
         return "undelivered" if clues.on_stream else "lost"
@@ -325,14 +325,6 @@ def _may_hold(fields: Fields, ids: list[str]) -> bool:
     return any(needle in value for value in fields for needle in needles)
 
 
-def _valid(entry_id: str) -> bool:
-    return _ENTRY_ID.match(entry_id) is not None and max(_order(entry_id)) <= _MAX_ID
-
-
 def _order(entry_id: str) -> tuple[int, int]:
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="replace")

@@ -9,6 +9,7 @@ from typing import Any
 
 from streamix_queue.broker.link import Link, load_script
 from streamix_queue.broker.redis_groups import event_names, group_names
+from streamix_queue.core.entry_ids import added_at_s
 from streamix_queue.core.keys import Keys
 
 __all__ = ["GroupBacklog", "Inspector", "PendingList"]
@@ -133,8 +134,8 @@ def _backlog(flat: list[Any], errors: list[bytes], events: list[str], local: flo
         shared=_list(found, "stream", now),
         inboxes={event: _list(found, f"inbox.{n}", now) for n, event in enumerate(events, 1)},
         entries_added=found.get("stream.added"),
-        first_entry_s=_seconds(found.get("stream.first")),
-        last_entry_s=_seconds(found.get("stream.last")),
+        first_entry_s=added_at_s(found.get("stream.first")),
+        last_entry_s=added_at_s(found.get("stream.last")),
         members_idle_s=tuple(idle),
         dead_letters=found.get("failed.length"),
         dead_letter_age_s=_age(found.get("failed.first"), now),
@@ -157,10 +158,6 @@ def _list(found: Mapping[str, Any], name: str, now: float) -> PendingList:
     )
 
 
-def _seconds(entry_id: bytes | None) -> float | None:
-    return None if entry_id is None else int(entry_id.partition(b"-")[0]) / 1000
-
-
 def _age(entry_id: bytes | None, now: float) -> float | None:
-    added = _seconds(entry_id)
+    added = added_at_s(entry_id)
     return None if added is None else max(0.0, now - added)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.backpressure import ON_FULL
+from streamix_queue.core.entry_ids import is_entry_id
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.retention import DEFAULT_KEEP_MS
@@ -28,7 +28,6 @@ DEFAULT_STREAM = "app.events"
 DEFAULT_GROUP = "app.workers"
 
 _DAY_MS = 86_400_000
-_ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -68,10 +67,8 @@ def start_id(start_from: object) -> str:
         return "0"
     if start_from == "latest":
         return "$"
-    if isinstance(start_from, str):
-        parts = _ENTRY_ID.match(start_from)
-        if parts and max(map(int, parts.groups())) < 1 << 64:
-            return start_from
+    if isinstance(start_from, str) and is_entry_id(start_from):
+        return start_from
     raise ConfigError(
         f"start_from={start_from!r}: expected 'beginning', 'latest', an entry id such as "
         "'1713982500001-0' or a datetime with a time zone"

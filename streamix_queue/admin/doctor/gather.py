@@ -6,7 +6,9 @@ from typing import Any
 
 from streamix_queue.admin.doctor.facts import Facts, GroupFacts, MemberFacts
 from streamix_queue.broker.redis_doctor import RedisDoctorBroker
+from streamix_queue.core.entry_ids import added_at_s
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.texts import as_text
 
 __all__ = ["gather"]
 
@@ -34,7 +36,7 @@ def gather(broker: RedisDoctorBroker, stream: str, dead_after_s: float) -> Facts
     now, skew = broker.clock_skew_s()
     user, refused = broker.refused(keys.inbox("probe"))
     found = broker.groups(keys)[:_MAX_GROUPS]
-    of_groups = {name: Keys(stream, name) for name in (_text(raw["name"]) for raw in found)}
+    of_groups = {name: Keys(stream, name) for name in (as_text(raw["name"]) for raw in found)}
     events = {name: broker.events(each) for name, each in of_groups.items()}
 
     wanted: dict[bytes, str] = {getattr(keys, name): kind for name, kind in _TYPES.items()}
@@ -43,7 +45,7 @@ def gather(broker: RedisDoctorBroker, stream: str, dead_after_s: float) -> Facts
         wanted |= {each.inbox(event): "stream" for event in events[name]}
     types = dict(zip(wanted, broker.types(list(wanted)), strict=True))
     wrong = {
-        _text(key): (wanted[key], found_type)
+        as_text(key): (wanted[key], found_type)
         for key, found_type in types.items()
         if found_type not in ("", "none", wanted[key])
     }
@@ -59,8 +61,8 @@ def gather(broker: RedisDoctorBroker, stream: str, dead_after_s: float) -> Facts
         refused=tuple(refused),
         wrong_types=wrong,
         length=length if types[keys.stream] == "stream" else None,
-        first_s=_seconds(first),
-        last_s=_seconds(last),
+        first_s=added_at_s(first),
+        last_s=added_at_s(last),
         trimmed=trimmed,
         keeps=keeps,
         pins=broker.pins(keys).pins,
@@ -83,7 +85,7 @@ def _group(
         pending=pending,
         members=tuple(
             MemberFacts(
-                _text(raw["name"]),
+                as_text(raw["name"]),
                 raw["pending"],
                 raw["idle"] / 1000,
                 _of_this_release(raw, found["ours"], used=wishes or bool(events)),
@@ -103,11 +105,3 @@ def _of_this_release(member: dict[str, Any], ours: set[bytes], *, used: bool) ->
         return True
     # Only a server that tells ``inactive`` lists who asked an inbox and was given nothing yet.
     return None if used and "inactive" not in member else False
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="replace")
-
-
-def _seconds(entry_id: bytes | None) -> float | None:
-    return None if entry_id is None else int(entry_id.partition(b"-")[0]) / 1000
