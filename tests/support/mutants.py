@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from streamix_queue.actors.dispatch import Dispatch
@@ -19,15 +20,12 @@ from streamix_queue.actors.router import Router
 from streamix_queue.actors.settlements import Planner
 from streamix_queue.actors.settler import Settler
 from streamix_queue.actors.worker import Worker
-from streamix_queue.broker import redis as broker
+from streamix_queue.broker import redis, redis_settle
 from streamix_queue.broker.link import Script
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK
 
 __all__ = ["MUTANTS", "apply"]
-
-_FENCE = "if blocked(now, ARGV[5]) then return now end\n"
-_ACK = "ack(KEYS[1], ARGV[1], ARGV[3], ARGV[6])\n"
 
 
 def apply(name: str) -> None:
@@ -48,8 +46,8 @@ def _reclaim_off() -> None:
 
 def _fence_off() -> None:
     """Whoever once held an entry may write its retry and its dead letter."""
-    _edit("_SCHEDULE", _FENCE, "")
-    _edit("_BURY", _FENCE, "")
+    _edit(redis_settle, "_SCHEDULE", "if not blocked(answer, ARGV[i + 2]) then", "if true then")
+    _edit(redis_settle, "_BURY", "if blocked(now, ARGV[5]) then return now end\n", "")
     plan = Planner.plan
 
     def plan_all(planner: Planner, deliveries: Sequence[Delivery], **named: Any) -> Any:
@@ -95,12 +93,12 @@ def _suspects_together() -> None:
 
 def _starts_uncounted() -> None:
     """A suspect runs alone, as often as it likes."""
-    _patch(broker.RedisConsumerBroker, "suspect", lambda redis, lease: 1)
+    _patch(redis.RedisConsumerBroker, "suspect", lambda broker, lease: 1)
 
 
 def _counted_when_taken() -> None:
     """A suspect is blamed each time it is taken up, whether it then began or not."""
-    _edit("_SUSPECT", "if counted ~= ARGV[4] then", "if true then")
+    _edit(redis, "_SUSPECT", "if counted ~= ARGV[4] then", "if true then")
 
 
 def _stale_counted() -> None:
@@ -131,8 +129,8 @@ def _unconfirmed_forgotten() -> None:
 
 def _ack_apart() -> None:
     """A retry or dead letter is written and the ack never follows, as after a death between the two."""
-    _edit("_SCHEDULE", _ACK, "")
-    _edit("_BURY", _ACK, "")
+    _edit(redis_settle, "_SCHEDULE", "ack(KEYS[1], ARGV[1], ARGV[i], ARGV[3])\n", "")
+    _edit(redis_settle, "_BURY", "ack(KEYS[1], ARGV[1], ARGV[3], ARGV[6])\n", "")
 
 
 def _held_on() -> None:
@@ -164,13 +162,13 @@ def _ack_first() -> None:
     _patch(Router, "route", ack_and_route)
 
 
-def _edit(script: str, old: str, new: str) -> None:
+def _edit(module: ModuleType, script: str, old: str, new: str) -> None:
     """Change a Lua script of the broker."""
-    text = getattr(broker, script).text.decode()
+    text = getattr(module, script).text.decode()
     assert old in text, f"{script} has changed: mend the mutant"
     edited = Script(text.replace(old, new))
-    setattr(broker, script, edited)
-    broker._BY_DIGEST[edited.digest] = edited
+    setattr(module, script, edited)
+    redis_settle._BY_DIGEST[edited.digest] = edited
 
 
 def _after_init(owner: type, change: Callable[[Any], None]) -> None:
