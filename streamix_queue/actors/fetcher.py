@@ -174,9 +174,10 @@ class Fetcher(BrokerActor):
         for key in (self._stream, *self._inboxes.values()):
             with self._leases.arriving:
                 found = pick_up_lost(self.broker, key, self._leases, most_deliveries=1)
+                if found:
+                    self._prefetch.saw(found)
                 self._router.route(found)
             if found:
-                self._prefetch.saw(found)
                 self._notice(Fetched("recovered", len(found)))
 
     def _polled(self, count: int, started: float, error: Exception | None) -> None:

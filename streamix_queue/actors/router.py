@@ -60,11 +60,12 @@ class Router:
             return DeadLetter(Reason.MALFORMED)
         delivery.raw = raw
         try:
-            message = decode(raw)
+            message = decode(raw, held=True)
         except Malformed as error:
             delivery.failure = Failure("Malformed", str(error))
             return DeadLetter(Reason.MALFORMED)
         delivery.message = message
+        delivery.fields = ()  # each of them is elsewhere now
         delivery.registration = self._registrations.get(message.event)
         return HAND_OVER if delivery.registration is None else None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.outcome import Outcome
@@ -13,28 +16,29 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "Failure"]
 
 
-class Failure:
+class Failure(msgspec.Struct, gc=False):
     """What went wrong in an attempt, as text: holds no frame, so it pins no payload."""
 
-    __slots__ = ("error", "error_type", "traceback")
-
-    def __init__(self, error_type: str, error: str, traceback: str = "") -> None:
-        self.error_type = error_type
-        self.error = error
-        self.traceback = traceback
+    error_type: str
+    error: str
+    traceback: str = ""
 
 
-class Delivery:
+class Delivery(msgspec.Struct, eq=False, gc=False):
     """Not thread-safe: handed from thread to thread, and touched only by the one that holds it.
 
     The exception is the lease (``deliveries``, ``leased_at``, ``lost``), which the renewer
     writes while the entry is held, and the settler reads.
 
+    The garbage collector does not visit it, for thousands are held at once and would be looked at
+    over and over. So nothing that it holds may refer back to it.
+
     Attributes:
         key: The stream it was read from: the shared one, or an inbox of the group.
         entry_id: Its id there.
         deliveries: Redis' delivery count when we got it: with the consumer's name the fence.
-        fields: The raw fields, kept whole for the dead letter of an undecodable entry.
+        fields: The raw fields; empty once the message is decoded, for then each is elsewhere. Kept
+            whole for the dead letter of an undecodable entry.
         raw: The envelope (None if the entry has none).
         extras: Fields to carry along unchanged (trace context), flat.
         history: The raw ``streamix`` field, None on the shared stream.
@@ -50,61 +54,27 @@ class Delivery:
         started_at, finished_at: ``time.perf_counter()`` around the handler (s), 0 if not run.
     """
 
-    __slots__ = (
-        "deliveries",
-        "entry_id",
-        "extras",
-        "failure",
-        "fields",
-        "finished_at",
-        "history",
-        "key",
-        "leased_at",
-        "lost",
-        "message",
-        "orphan",
-        "outcome",
-        "raw",
-        "read_at",
-        "registration",
-        "source",
-        "span",
-        "started_at",
-        "suspect",
-        "trace",
-    )
-
-    def __init__(
-        self,
-        key: bytes,
-        entry_id: bytes,
-        fields: list[bytes],
-        read_at: float,
-        leased_at: float,
-        deliveries: int = 1,
-        source: str = "new",
-    ) -> None:
-        self.key = key
-        self.entry_id = entry_id
-        self.fields = fields
-        self.read_at = read_at
-        self.leased_at = leased_at
-        self.deliveries = deliveries
-        self.source = source
-        self.suspect = False
-        self.lost = False
-        self.raw: bytes | None = None
-        self.extras: tuple[bytes, ...] = ()
-        self.history: bytes | None = None
-        self.message: StreamMessage | None = None
-        self.registration: Registration | None = None
-        self.started_at = 0.0
-        self.finished_at = 0.0
-        self.outcome: Outcome | None = None
-        self.failure: Failure | None = None
-        self.trace: str | None = None
-        self.span: object = None
-        self.orphan = False
+    key: bytes
+    entry_id: bytes
+    fields: Sequence[bytes]
+    read_at: float
+    leased_at: float
+    deliveries: int = 1
+    source: str = "new"
+    suspect: bool = False
+    lost: bool = False
+    orphan: bool = False
+    raw: bytes | None = None
+    extras: tuple[bytes, ...] = ()
+    history: bytes | None = None
+    message: StreamMessage | None = None
+    registration: Registration | None = None
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    outcome: Outcome | None = None
+    failure: Failure | None = None
+    trace: str | None = None
+    span: object = None
 
     @property
     def attempt(self) -> int:

@@ -11,7 +11,7 @@ __all__ = ["ShedMessage", "StreamMessage", "Timestamps"]
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Timestamps(msgspec.Struct):
+class Timestamps(msgspec.Struct, gc=False):  # nothing but text: it can be in no cycle
     """When a message was made and last changed: ISO 8601 text in UTC, as 0.1.0 wrote it."""
 
     created_at: str

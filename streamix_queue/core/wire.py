@@ -97,7 +97,15 @@ class _RawEnvelope(msgspec.Struct):
     timestamps: Timestamps
 
 
+class _Held(StreamMessage, gc=False):
+    """A message among the thousands that a consumer holds: the garbage collector need not visit them.
+
+    It is in no cycle, since handlers get a copy: see `Executor`.
+    """
+
+
 _decode_message = msgspec.json.Decoder(StreamMessage).decode
+_decode_held = msgspec.json.Decoder(_Held).decode
 _decode_raw = msgspec.json.Decoder(_RawEnvelope).decode
 _decode_history = msgspec.json.Decoder(History).decode
 _encode = msgspec.json.Encoder().encode
@@ -128,8 +136,12 @@ def encode(message: StreamMessage, *, max_bytes: int) -> bytes:
     return raw
 
 
-def decode(raw: bytes) -> StreamMessage:
+def decode(raw: bytes, *, held: bool = False) -> StreamMessage:
     """The message in an envelope.
+
+    Args:
+        raw: The envelope.
+        held: Whether it is for a `Delivery`, and for no user's hands.
 
     Raises:
         Malformed: not JSON (NaN, bad UTF-8 and lone surrogates included), not the envelope, or
@@ -140,7 +152,7 @@ def decode(raw: bytes) -> StreamMessage:
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH + 1:
         raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
     try:
-        return _decode_message(raw)
+        return _decode_held(raw) if held else _decode_message(raw)
     except _UNDECODABLE as error:
         raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
 

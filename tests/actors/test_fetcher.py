@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from streamix_queue.core.errors import BrokerUnavailable
@@ -148,3 +150,26 @@ def test_entries_that_come_after_the_stop_are_handed_back(bench: Workbench) -> N
 
     assert bench.credits.free == bench.credits.limit
     assert [deliveries for _, deliveries in bench.pending()] == [0]
+
+
+def test_the_garbage_collector_need_not_visit_what_is_held(bench: Workbench) -> None:
+    """Thousands are held at once; to look at them over and over would cost more than to decode them."""
+    for _ in range(3):
+        bench.publish()
+    bench.fetcher().step()
+
+    (held,) = bench.leases.snapshot().values()
+    parts = [(each, each.message, each.fields, each.extras) for each in held]
+
+    assert len(parts) == 3
+    assert not any(gc.is_tracked(part) for entry in parts for part in entry if part != ())
+    assert all(each.message is not None and not gc.is_tracked(each.message.timestamps) for each in held)
+
+
+def test_an_entry_that_cannot_be_decoded_is_kept_whole(bench: Workbench) -> None:
+    bench.add([b"message", b"{", b"beside", b"it"])
+    bench.fetcher().step()
+
+    ((held,),) = bench.leases.snapshot().values()
+
+    assert list(held.fields) == [b"message", b"{", b"beside", b"it"]
