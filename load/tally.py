@@ -85,6 +85,11 @@ class Tally:
             self.reached.set()
 
     @property
+    def first_ns(self) -> int:
+        """``time.monotonic_ns()`` at the first call after the warm-up."""
+        return self._first_ns
+
+    @property
     def all_seen(self) -> bool:
         """True when every message has come at least once."""
         return self._seen.count(1) == self.messages

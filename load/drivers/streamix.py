@@ -11,7 +11,9 @@ from load.drivers.handlers import register
 from load.drivers.instruments import Instruments
 from load.job import Job, main, pace
 from load.payload import EVENT, GROUP, SLOW_EVENT, STREAM, payload
+from load.tally import Tally
 from streamix_queue import Consumer, Publisher
+from streamix_queue.core.facts import Fact, Settled
 
 _FILL_BATCH = 2000
 
@@ -40,14 +42,34 @@ def fill(job: Job) -> None:
 def consume(job: Job) -> None:
     instruments = Instruments(job.options.get("telemetry", "metrics"))
     options = job.options.get("consumer", {})
-    consumer = Consumer(job.url, STREAM, GROUP, **options, **instruments.consumer())
+    settled = Settlements()
+    observers = [settled] if job.options.get("until_settled") else []
+    consumer = Consumer(job.url, STREAM, GROUP, **options, **instruments.consumer(), observers=observers)
     register(consumer, job.tally, job.options)
     consumer.start()
     job.ready()
     job.wait()
     drained = consumer.stop(timeout=30.0)
     spans = instruments.close()
-    job.report(drained=drained, spans=spans, peak_rss_mb=_peak_rss_mb(), **_marks(job))
+    rate = settled.rate(job.tally) if observers else {}
+    job.report(drained=drained, spans=spans, peak_rss_mb=_peak_rss_mb(), **_marks(job), **rate)
+
+
+class Settlements:
+    """An observer: when Redis had confirmed the last one. In a short run what is not settled counts."""
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+
+    def notice(self, fact: Fact) -> None:
+        if isinstance(fact, Settled):
+            self._last_ns = time.monotonic_ns()
+
+    def rate(self, tally: Tally) -> dict[str, float | None]:
+        """Messages a second from the end of the warm-up to the last confirmation."""
+        seconds = (self._last_ns - tally.first_ns) / 1e9
+        done = tally.reached.is_set() and seconds > 0
+        return {"per_second": (tally.messages - tally.warmup) / seconds if done else None}
 
 
 def _publish_many(publisher: Publisher, messages: int, batch: int) -> float:
