@@ -63,7 +63,7 @@ class Consumer:
         backoff_max_ms: Longest wait, ms.
         backoff_jitter: Share by which a wait is spread either way, 0 to 1.
         batch_size: Most entries per read; None follows the credits.
-        prefetch: Entries to hold, running and waiting; None: about a second of work.
+        prefetch: Entries to hold, running and waiting; None: about 0.25 s of work.
         block_ms: How long a read waits for the first entry, ms. At most 2000 are used at a time.
         claim_idle_ms: The lease, ms: how long after its death a process' messages are taken over.
             Renewed every third of it: a handler may take any time, unless it holds the GIL for longer.

@@ -36,7 +36,7 @@ def run(bench: Bench, options: Namespace) -> Result:
 
     def measure(contestant: Contestant, row: Row) -> str:
         if "spin" in contestant.options:
-            return _measure_processes(bench, contestant, row, int(600 * options.seconds))
+            return _measure_processes(bench, contestant, row, int(2000 * options.seconds))
         ceiling = contestant.options["consumer"]["concurrency"] * 1000 / options.sleep_ms
         return _measure_threads(bench, contestant, row, ceiling, options.seconds)
 

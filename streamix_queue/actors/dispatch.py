@@ -44,7 +44,7 @@ class Box:
         return enough_queued(self.limit, max(stuck_s, self.pace_s or 0.0))
 
     def has_enough(self) -> bool:
-        """True while all its workers are busy and have about a second of work before them."""
+        """True while all its workers are busy and have a quarter of a second of work before them."""
         return self.running >= self.limit and len(self.queue) >= self.enough()
 
 
@@ -108,7 +108,7 @@ class Dispatch:
     def put(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Into the mailboxes of their events; returns what was not taken.
 
-        That is all if it is closed, and else what is paused, or would wait behind two seconds
+        That is all if it is closed, and else what is paused, or would wait behind half a second
         of work of its event while other events have idle workers.
         """
         refused: list[Delivery] = []

@@ -23,7 +23,8 @@ EXPRESS_CREDITS = 64
 """What may be held beyond the rest while idle workers wait for what stands behind a slow event on
 the stream: it goes to that event's inbox as it comes, and its credits are free again at once."""
 
-_WORK_AHEAD_S = 1.0
+# Enough to hide a slow round trip, and little enough that members share a short backlog evenly.
+_WORK_AHEAD_S = 0.25
 _MAX_PREFETCH = 4096
 _MAX_READ = 512
 _MAX_HELD_BYTES = 16 * 1024 * 1024
@@ -38,10 +39,10 @@ def prefetch_for(pace_s: float | None, concurrency: int, mean_bytes: float, beyo
         pace_s: Mean time of a handler in seconds; None if none has ended yet.
         concurrency: Handlers that may run at once.
         mean_bytes: Mean size of an entry, 0 if none was seen yet; big ones are held in smaller numbers.
-        beyond: Entries to hold beyond a second of work, as far as their size allows.
+        beyond: Entries to hold beyond that quarter of a second, as far as their size allows.
 
     Returns:
-        About a second of work, at least one entry for each thread.
+        About a quarter of a second of work, at least one entry for each thread.
     """
     if pace_s is None:
         return max(FIRST_PREFETCH, concurrency)
@@ -53,7 +54,7 @@ def prefetch_for(pace_s: float | None, concurrency: int, mean_bytes: float, beyo
 
 
 def enough_queued(limit: int, pace_s: float | None) -> int:
-    """How many of one event may wait for its ``limit`` busy workers: about a second of work."""
+    """How many of one event may wait for its ``limit`` busy workers: a quarter of a second of work."""
     if pace_s is None:
         return FIRST_PREFETCH
     return max(1, int(min(limit * _WORK_AHEAD_S / max(pace_s, 1e-9), _MAX_PREFETCH)))

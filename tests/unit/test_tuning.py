@@ -1,4 +1,4 @@
-"""How much is held: about a second of work, never more than is good for the others."""
+"""How much is held: about a quarter of a second of work, never more than is good for the others."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def test_before_anything_is_known_0_1_0s_batch_is_held() -> None:
 @pytest.mark.parametrize(
     ("pace_s", "concurrency", "held"),
     [
-        (0.1, 1, 10),
-        (0.1, 4, 40),
-        (1.0, 4, 4),
+        (0.025, 1, 10),
+        (0.025, 4, 40),
+        (0.25, 4, 4),
         (60.0, 4, 4),
         (3600.0, 1, 1),
-        (0.001, 1, 1000),
+        (0.001, 1, 250),
         (1e-6, 1, 4096),
         (0.0, 1, 4096),
     ],
 )
-def test_about_a_second_of_work_is_held(pace_s: float, concurrency: int, held: int) -> None:
+def test_about_a_quarter_of_a_second_of_work_is_held(pace_s: float, concurrency: int, held: int) -> None:
     assert prefetch_for(pace_s, concurrency, 200.0) == held
 
 
@@ -52,11 +52,11 @@ def test_until_a_size_is_known_no_more_is_held_than_at_first() -> None:
     assert prefetch_for(1e-6, 1, 0.0) == FIRST_PREFETCH
 
 
-def test_what_is_held_beyond_a_second_of_work_is_bounded_by_its_size_as_well() -> None:
+def test_what_is_held_beyond_that_is_bounded_by_its_size_as_well() -> None:
     megabyte = 1024.0 * 1024
 
-    assert prefetch_for(0.1, 1, 200.0, 64) == 10 + 64
-    assert prefetch_for(0.1, 1, megabyte, 64) == 16
+    assert prefetch_for(0.025, 1, 200.0, 64) == 10 + 64
+    assert prefetch_for(0.025, 1, megabyte, 64) == 16
 
 
 @given(paces, threads, sizes)
@@ -68,7 +68,7 @@ def test_every_thread_has_work_and_memory_is_bounded(
     assert concurrency <= held <= max(4096, concurrency)
     if pace_s is not None:
         assert held == concurrency or held * mean_bytes <= 16 * 1024 * 1024
-        assert held == concurrency or held * pace_s <= concurrency * 1.0 + 1e-6
+        assert held == concurrency or held * pace_s <= concurrency * 0.25 + 1e-6
 
 
 @given(st.floats(0, 100), st.floats(0, 100), threads, sizes)
