@@ -41,7 +41,8 @@ class Publisher:
     """Publishes events to one stream over connections that it keeps.
 
     Thread-safe, safe after ``fork()``, and when Redis is restarted between calls. May be used as
-    a context manager.
+    a context manager. Share one between threads: what many publish at the same moment goes to Redis
+    together, over a few connections.
 
     If the reply of a write is lost, it is sent again with the same message id, by a script that
     first looks whether the message is there; so one ``publish()`` is one entry.

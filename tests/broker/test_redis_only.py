@@ -299,9 +299,36 @@ if child:
 """
 
 
-def test_a_publisher_works_on_both_sides_of_a_fork(redis_backend: RedisBackend) -> None:
+AMID_OTHERS = """
+import os, sys, threading
+from streamix_queue.broker.redis_publisher import RedisPublisherBroker
+
+publisher = RedisPublisherBroker(sys.argv[1])
+key, noise, ended = sys.argv[2].encode(), sys.argv[2].encode() + b":noise", threading.Event()
+def write():
+    while not ended.is_set():
+        publisher.add(noise, [b"message", b"noise"])
+threads = [threading.Thread(target=write) for _ in range(20)]
+for thread in threads:
+    thread.start()
+publisher.add(key, [b"message", b"parent"])
+child = os.fork()
+name = b"parent" if child else b"child"
+for number in range(50):
+    publisher.add(key, [b"message", name + b"%d" % number])
+if not child:
+    os._exit(0)
+ended.set()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("script", [FORKING, AMID_OTHERS], ids=["alone", "while threads share round trips"])
+def test_a_publisher_works_on_both_sides_of_a_fork(redis_backend: RedisBackend, script: str) -> None:
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-W", "error", "-c", FORKING, redis_backend.server.url, redis_backend.stream]
+    # (From 3.12 on Python warns of a fork beside threads; that is what is tested.)
+    warnings = ("-W", "error", "-W", "ignore::DeprecationWarning")
+    command = [sys.executable, *warnings, "-c", script, redis_backend.server.url, redis_backend.stream]
 
     subprocess.run(command, cwd=root, check=True, timeout=60)
 

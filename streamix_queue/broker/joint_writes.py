@@ -1,0 +1,142 @@
+"""What several threads write at the same moment goes to Redis together: one round trip for all."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+
+from streamix_queue.core.errors import BrokerError, BrokerUnavailable
+
+__all__ = ["JointWrites"]
+
+Send = Callable[[Sequence[bytes]], "list[bytes | Exception]"]
+"""Sends packed commands in one round trip; the reply to each, or the error that Redis gave."""
+
+# With one at a time a slow link would carry half as much; with many there is nothing to join.
+_MOST_UNDER_WAY = 4
+_MOST_TOGETHER = 500
+
+
+class _Write:
+    """One command, and the thread that waits for its answer.
+
+    Attributes:
+        answer: What became of it, once somebody has sent it.
+        to_send: Set instead if its thread is to send: its own command and what waits beside it.
+    """
+
+    __slots__ = ("_done", "answer", "packed", "to_send")
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        self.answer: bytes | Exception | None = None
+        self.to_send: list[_Write] | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until `wake`; False if that took too long."""
+        return self._done.acquire(timeout=timeout_s)
+
+    def wake(self) -> None:
+        """Its answer is there, or it is to send."""
+        self._done.release()
+
+
+class JointWrites:
+    """Thread-safe. A thread alone sends at once, and pays a microsecond for the others' sake.
+
+    While a few round trips are under way, those who come later wait. Whoever comes back from one
+    makes one of these send for all of them, so no thread works for others after its own answer.
+
+    Args:
+        send: Called on the threads that write. Bounded in time.
+        patience_s: How long to wait for the others before sending alone, in seconds: longer than
+            two ``send`` can take. It is a net below what cannot be ruled out: a thread that is
+            interrupted just where it had taken the sending upon itself.
+    """
+
+    def __init__(self, send: Send, patience_s: float) -> None:
+        self._send = send
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+        self._waiting: list[_Write] = []  # guarded by the lock, like the number of those under way
+        self._under_way = 0
+
+    def write(self, packed: bytes) -> bytes:
+        """Send one command and return its reply.
+
+        Raises:
+            BrokerUnavailable: as ``send``; it may have been carried out unless it says otherwise.
+            BrokerError: Redis refused this one.
+        """
+        mine = _Write(packed)
+        with self._lock:
+            if self._under_way < _MOST_UNDER_WAY:
+                self._under_way += 1
+                mine.to_send = [mine]
+            else:
+                self._waiting.append(mine)
+        if mine.to_send is None and not self._wait(mine):
+            mine.to_send = [mine]
+            with self._lock:
+                self._under_way += 1
+        if mine.to_send is not None:
+            self._send_all(mine.to_send, mine)
+        answer = mine.answer
+        assert answer is not None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _wait(self, mine: _Write) -> bool:
+        """Until somebody has sent it, or it is to send; False if nobody has begun to."""
+        try:
+            if mine.wait(self._patience_s):
+                return True
+            if self._withdrawn(mine):
+                return False
+            if not mine.wait(self._patience_s):
+                mine.answer = BrokerUnavailable("the thread that sent it does not come back")
+        except BaseException:  # Ctrl-C
+            if not self._withdrawn(mine) and mine.to_send is not None:
+                self._pass_on([write for write in mine.to_send if write is not mine])
+            raise
+        return True
+
+    def _withdrawn(self, mine: _Write) -> bool:
+        """True if it waited still, and does no more."""
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                return True
+        return False
+
+    def _send_all(self, writes: list[_Write], mine: _Write) -> None:
+        # What nobody can tell of, should this thread be interrupted.
+        error: BrokerError = BrokerUnavailable("the thread that sent it was interrupted")
+        answers: Sequence[bytes | Exception] = ()
+        try:
+            answers = self._send([write.packed for write in writes])
+        except BrokerError as failure:
+            error = failure
+        finally:
+            self._pass_on([])
+            for index, write in enumerate(writes):
+                # (Raised in several threads, one exception would collect the tracebacks of all.)
+                write.answer = answers[index] if answers else copy.copy(error)
+                if write is not mine:
+                    write.wake()
+
+    def _pass_on(self, left: list[_Write]) -> None:
+        """Let one of those who wait send, or nobody if none does."""
+        with self._lock:
+            room = _MOST_TOGETHER - len(left)
+            left = [*left, *self._waiting[:room]]
+            del self._waiting[:room]
+            if not left:
+                self._under_way -= 1
+                return
+            left[0].to_send = left
+        left[0].wake()
