@@ -14,12 +14,13 @@ from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.core.dead_letter import Origin, unreadable_member
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.facts import Promoted, Unreadable
-from streamix_queue.core.wire import unframe
+from streamix_queue.core.wire import outline
 
 __all__ = ["Scheduler"]
 
 _PAGE = 100
 _IDLE_WAIT_S = 1.0
+_SHORTEST_WAIT_S, _BREATH_S = 0.001, 0.005
 
 
 class Scheduler(BrokerActor):
@@ -68,17 +69,19 @@ class Scheduler(BrokerActor):
             self._notice(Promoted(self.broker.promote(readable)))
         if len(due.members) == _PAGE:
             return 0.0
+        # Where retries come due all the time, several go together, each a few ms late.
+        shortest = _BREATH_S if due.members else _SHORTEST_WAIT_S
         longest = _IDLE_WAIT_S * random.uniform(0.9, 1.0)  # noqa: S311 - spreads the members
-        return longest if due.next_in_ms is None else min(longest, max(due.next_in_ms / 1000, 0.001))
+        return longest if due.next_in_ms is None else min(longest, max(due.next_in_ms / 1000, shortest))
 
     def _readable(self, member: bytes) -> bool:
         """True for a member of ours; another must not block those behind it."""
         try:
-            event, *fields = unframe(member)
+            event, parts = outline(member)
             event.decode()
         except (Malformed, ValueError):
-            fields = []
-        if fields and len(fields) % 2 == 0:
+            parts = 0
+        if parts > 1 and parts % 2 == 1:  # the event, and pairs of name and value
             return True
         now = datetime.now(timezone.utc).isoformat()
         letter = unreadable_member(member, self._origin, str(uuid.uuid4()), now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+
+import msgspec
+from msgspec.structs import replace
 
 from streamix_queue.core.dead_letter import Origin, dead_letter
 from streamix_queue.core.delivery import Delivery, Failure
@@ -26,7 +28,7 @@ __all__ = ["Batch", "Planner"]
 _MAX_IDS = 256
 
 
-class Batch:
+class Batch(msgspec.Struct, eq=False, gc=False):
     """A command and the deliveries that it settles.
 
     Attributes:
@@ -34,13 +36,10 @@ class Batch:
         sent_before: It was sent before and the reply was lost: it may have been carried out.
     """
 
-    __slots__ = ("command", "deliveries", "held", "sent_before")
-
-    def __init__(self, command: Command, deliveries: Sequence[Delivery]) -> None:
-        self.command = command
-        self.deliveries = deliveries
-        self.held = False
-        self.sent_before = False
+    command: Command
+    deliveries: Sequence[Delivery]
+    held: bool = False
+    sent_before: bool = False
 
     def resend(self) -> None:
         """Make it fit for a second try: "not pending" may now mean that the first was done."""

@@ -22,7 +22,7 @@ from streamix_queue.broker.redis_upkeep import RedisUpkeep
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
 from streamix_queue.core.settlement import Command, Lease
-from streamix_queue.core.wire import unframe
+from streamix_queue.core.wire import outline
 
 __all__ = ["RedisConsumerBroker"]
 
@@ -141,7 +141,7 @@ class RedisConsumerBroker(RedisUpkeep):
         return Due(members, None if wait < 0 else wait, nudge, names)
 
     def promote(self, members: Sequence[bytes]) -> int:
-        inboxes = [self._keys.inbox(unframe(member)[0].decode()) for member in members]
+        inboxes = [self._keys.inbox(outline(member)[0].decode()) for member in members]
         moved: int = self._link.script(_PROMOTE, [self._keys.delayed, *inboxes], *members)
         return moved
 

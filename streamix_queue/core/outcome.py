@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.errors import Reject, Retry
 
@@ -40,45 +42,39 @@ class Reason:
     ALL: Final = (RETRIES_EXHAUSTED, REJECTED, INVALID, MALFORMED, CRASH, TIMEOUT, TRIMMED)
 
 
-@dataclass(frozen=True)
-class Ack:
+class Ack(msgspec.Struct, frozen=True, gc=False):
     """Handled."""
 
     name: str = "ack"
 
 
-@dataclass(frozen=True)
-class RetryLater:
+class RetryLater(msgspec.Struct, frozen=True, gc=False):
     """Failed, and will be tried again after ``delay_ms``."""
 
     delay_ms: int
     name: str = "retry"
 
 
-@dataclass(frozen=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """Will not be tried again."""
 
     reason: str
     name: str = "dead_letter"
 
 
-@dataclass(frozen=True)
-class HandOver:
+class HandOver(msgspec.Struct, frozen=True, gc=False):
     """No handler here: to the member of the group that has one, or dropped if none has."""
 
     name: str = "hand_over"
 
 
-@dataclass(frozen=True)
-class Park:
+class Park(msgspec.Struct, frozen=True, gc=False):
     """Its event is saturated here: back to the event's inbox, to make room for others."""
 
     name: str = "park"
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, gc=False):
     """Never started: handed back at once, without counting an attempt."""
 
     name: str = "release"

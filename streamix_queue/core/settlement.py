@@ -1,10 +1,14 @@
-"""What the settler asks the broker to do with entries we hold: commands and their answers."""
+"""What the settler asks the broker to do with entries we hold: commands and their answers.
+
+Structs, for one is made for each message that fails; nothing in them can refer back to them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 __all__ = [
     "Absolve",
@@ -31,8 +35,7 @@ class Verdict(IntEnum):
     """Another member owns it; nothing was written."""
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True, gc=False):
     """Our hold on one pending entry, and the proof of it.
 
     Attributes:
@@ -51,16 +54,14 @@ class Lease:
     fresh: bool
 
 
-@dataclass(frozen=True)
-class AckEntries:
+class AckEntries(msgspec.Struct, frozen=True, gc=False):
     """Ack entries of one stream; needs no fence, for the work is done. Answer: `DONE`."""
 
     key: bytes
     entry_ids: Sequence[bytes]
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True, gc=False):
     """Still ours? → into the delayed set, due in ``delay_ms`` → ack."""
 
     lease: Lease
@@ -69,16 +70,14 @@ class Schedule:
     fields: Sequence[bytes]
 
 
-@dataclass(frozen=True)
-class Bury:
+class Bury(msgspec.Struct, frozen=True, gc=False):
     """Still ours? → onto the dead-letter stream → ack."""
 
     lease: Lease
     fields: Sequence[bytes]
 
 
-@dataclass(frozen=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True, gc=False):
     """Still ours? → onto the inbox of ``event`` → ack; `DROPPED` if nobody handles it.
 
     With ``always`` it goes to the inbox whoever handles it (this member does).
@@ -90,16 +89,14 @@ class Forward:
     always: bool = False
 
 
-@dataclass(frozen=True)
-class HandBack:
+class HandBack(msgspec.Struct, frozen=True, gc=False):
     """Still ours? → idle for ``idle_ms`` as of now and one delivery fewer: as if never taken."""
 
     leases: Sequence[Lease]
     idle_ms: int
 
 
-@dataclass(frozen=True)
-class Absolve:
+class Absolve(msgspec.Struct, frozen=True, gc=False):
     """Forget that these entries were suspects: they have ended otherwise. Answer: `DONE`."""
 
     leases: Sequence[Lease]

@@ -37,6 +37,7 @@ __all__ = [
     "frame",
     "fresh_envelope",
     "history_of",
+    "outline",
     "unframe",
     "with_history",
 ]
@@ -52,6 +53,8 @@ Fields = Sequence[bytes]
 """The fields of an entry as Redis sends them: a flat ``[name, value, name, value, …]``."""
 
 _MAX_ATTEMPTS_KEPT = 20
+_pack_length = struct.Struct(">I").pack
+_unpack_length = struct.Struct(">I").unpack_from
 
 
 class Attempt(msgspec.Struct, omit_defaults=True):
@@ -244,7 +247,7 @@ def frame(parts: Sequence[bytes]) -> bytes:
     Lua reads it back with ``struct.unpack('>I4c0')`` on every server, which holds for no richer
     format: cmsgpack there does not know binary strings.
     """
-    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    return b"".join([piece for part in parts for piece in (_pack_length(len(part)), part)])
 
 
 def unframe(framed: bytes) -> list[bytes]:
@@ -253,15 +256,32 @@ def unframe(framed: bytes) -> list[bytes]:
     Raises:
         Malformed: not a frame.
     """
-    parts: list[bytes] = []
+    return [framed[start:end] for start, end in _spans(framed)]
+
+
+def outline(framed: bytes) -> tuple[bytes, int]:
+    """The first byte string in a frame and how many there are: what can be had without copying the rest.
+
+    Raises:
+        Malformed: not a frame, or an empty one.
+    """
+    spans = _spans(framed)
+    if not spans:
+        raise Malformed("a frame without parts")
+    start, end = spans[0]
+    return framed[start:end], len(spans)
+
+
+def _spans(framed: bytes) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
     position, end = 0, len(framed)
     while position < end:
         if position + 4 > end:
             raise Malformed("a frame ends inside a length")
-        (length,) = cast("tuple[int]", struct.unpack_from(">I", framed, position))
+        (length,) = cast("tuple[int]", _unpack_length(framed, position))
         position += 4
         if position + length > end:
             raise Malformed("a frame ends inside a part")
-        parts.append(framed[position : position + length])
+        spans.append((position, position + length))
         position += length
-    return parts
+    return spans

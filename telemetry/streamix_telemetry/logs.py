@@ -66,7 +66,7 @@ class Sink:
             getattr(self._structured, _METHODS[level])(name, logger=_LOGGER, **values)
         elif _standard.isEnabledFor(level):
             # Quoted as Python would: hostile text stays on its line.
-            text = " ".join([name, *(f"{key}={value!r}" for key, value in values.items())])
+            text = " ".join([name, *[f"{key}={value!r}" for key, value in values.items()]])
             # Not `log()`, which would search the stack for a caller that is always this line.
             _standard.handle(_standard.makeRecord(_LOGGER, level, __file__, 0, "%s", (text,), None))
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.outcome import ACK, Ack, DeadLetter, HandOver, Outcome, Reason, RetryLater
-from streamix_queue.core.wire import history_of
+from streamix_queue.core.outcome import ACK, Ack, DeadLetter, HandOver, Outcome, Reason
+from streamix_queue.core.wire import History, history_of
 from streamix_telemetry.catalogue import OTHER
 from streamix_telemetry.cells import Counter, Histogram, Store, wall_offset
 from streamix_telemetry.spans import sampled_ids
@@ -36,6 +36,22 @@ class _Event:
         self.durations = durations
 
 
+class _Rare:
+    """The cells of what did not go well at once, by all that tells such deliveries apart.
+
+    Attributes:
+        durations: Made with the first that was run: what is moved on has no duration.
+    """
+
+    __slots__ = ("durations", "processed", "redelivered", "retried")
+
+    def __init__(self, processed: Counter, redelivered: Counter | None, retried: Counter | None) -> None:
+        self.processed = processed
+        self.redelivered = redelivered
+        self.retried = retried
+        self.durations: Histogram | None = None
+
+
 class SettlementMetrics:
     """Counts the settled deliveries of one consumer. Thread-safe."""
 
@@ -43,6 +59,7 @@ class SettlementMetrics:
         self._store = store
         self._stream, self._group = stream, group
         self._events: dict[str, _Event] = {}
+        self._rare: dict[tuple[str, str, str | None, str], _Rare] = {}
         self._unacked = 0
         with store.lock:
             self._queue_time = store.histogram("streamix_queue_time_seconds", stream, group)
@@ -158,25 +175,32 @@ class SettlementMetrics:
     # --- one by one: what failed, came back, or was moved ------------------------------------------
 
     def _count_one(self, delivery: Delivery, now: float, offset: float) -> None:
-        store, labels = self._store, (self._stream, self._group)
+        store = self._store
         outcome = _outcome_label(delivery)
         event = delivery.event if delivery.registration is not None else OTHER
         error_type = store.error_type(delivery.failure.error_type) if delivery.failure is not None else ""
-        store.counter("streamix_processed_messages_total", *labels, event, outcome).value += 1
-        cause = redelivery_cause(delivery)
-        if cause is not None:
-            store.counter("streamix_redeliveries_total", *labels, cause).value += 1
-        if isinstance(delivery.outcome, RetryLater):
-            store.counter("streamix_retries_total", *labels, error_type).value += 1
+        history = history_of(delivery.history) if delivery.history is not None else None
+        cause = _cause(delivery, history)
+        key = (event, outcome, cause, error_type)
+        cells = self._rare.get(key) or self._rare_cells(key)
+        cells.processed.value += 1
+        if cells.redelivered is not None:
+            cells.redelivered.value += 1
+        if cells.retried is not None:
+            cells.retried.value += 1
         elif isinstance(delivery.outcome, DeadLetter):
             self._count_dead(delivery.outcome)
         elif isinstance(delivery.outcome, Ack):
             self._count_acked(1)
-        published = _published_at(delivery)
+        published = _published_at(delivery, history)
         if delivery.started_at and delivery.finished_at:
-            durations = store.histogram("streamix_process_duration_seconds", *labels, event, error_type)
+            if cells.durations is None:
+                name = "streamix_process_duration_seconds"
+                cells.durations = store.histogram(name, self._stream, self._group, event, error_type)
             first = delivery.attempt == 1 and cause != "replay"
-            self._count_attempt(delivery, durations, now, delivery.started_at + offset - published, first)
+            self._count_attempt(
+                delivery, cells.durations, now, delivery.started_at + offset - published, first
+            )
         if outcome in _FINAL:
             self._attempts[outcome].observe(delivery.attempt)
             if cause != "replay":
@@ -214,6 +238,16 @@ class SettlementMetrics:
             )
         return cells
 
+    def _rare_cells(self, key: tuple[str, str, str | None, str]) -> _Rare:
+        event, outcome, cause, error_type = key
+        counter, labels = self._store.counter, (self._stream, self._group)
+        cells = self._rare[key] = _Rare(
+            counter("streamix_processed_messages_total", *labels, event, outcome),
+            None if cause is None else counter("streamix_redeliveries_total", *labels, cause),
+            counter("streamix_retries_total", *labels, error_type) if outcome == "retry" else None,
+        )
+        return cells
+
     def _by_outcome(self, name: str) -> dict[str, Histogram]:
         return {
             outcome: self._store.histogram(name, self._stream, self._group, outcome) for outcome in _FINAL
@@ -222,11 +256,15 @@ class SettlementMetrics:
 
 def redelivery_cause(delivery: Delivery) -> str | None:
     """Why this was not the first delivery of its message; None if it was."""
+    return _cause(delivery, history_of(delivery.history) if delivery.history is not None else None)
+
+
+def _cause(delivery: Delivery, history: History | None) -> str | None:
     if delivery.source == "reclaim":
         return "reclaim"
     if delivery.source == "recovered":
         return "restart"
-    cause = history_of(delivery.history).cause if delivery.history is not None else ""
+    cause = history.cause if history is not None else ""
     return cause if cause in ("retry", "replay") else None
 
 
@@ -238,10 +276,9 @@ def _outcome_label(delivery: Delivery) -> str:
     return name if name in OUTCOMES else "requeue"
 
 
-def _published_at(delivery: Delivery) -> float:
+def _published_at(delivery: Delivery, history: History | None) -> float:
     """Unix time of the publish: Redis' clock, from the id of the first entry."""
-    source_id = history_of(delivery.history).source_id if delivery.history is not None else ""
-    first = source_id.encode() or delivery.entry_id
+    first = history.source_id.encode() if history is not None and history.source_id else delivery.entry_id
     try:
         return int(first.split(b"-")[0]) / 1000
     except ValueError:
