@@ -26,6 +26,9 @@ _MENDING_S = 0.05
 _PATIENCE_S = 0.2
 _SHEDDING_S = 0.01
 _SHEDDING_LASTS_S = 1.0
+# When little has come, a worker that waits begins at once: woken, it still needs the interpreter and
+# perhaps our core, and would get them only when all our bookkeeping is done.
+_FEW, _YIELD_S = 4, 1e-6
 
 
 class Prefetch:
@@ -155,6 +158,8 @@ class Fetcher(BrokerActor):
         for key, entries in reply:
             taken += len(entries)
             self._deliver(key, entries, leased_at)
+        if 0 < taken <= _FEW and self._dispatch.idle():
+            time.sleep(_YIELD_S)
         self._polled(taken, started, None)
 
     def _deliver(self, key: bytes, entries: list[Entry], leased_at: float) -> None:
