@@ -45,10 +45,11 @@ class _Write:
 
 
 class JointWrites:
-    """Thread-safe. A thread alone sends at once, and pays a microsecond for the others' sake.
+    """Thread-safe. A thread alone sends at once.
 
     While a few round trips are under way, those who come later wait. Whoever comes back from one
     makes one of these send for all of them, so no thread works for others after its own answer.
+    The writes of one thread stay in order, for it waits for each.
 
     Args:
         send: Called on the threads that write. Bounded in time.
