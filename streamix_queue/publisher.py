@@ -28,7 +28,8 @@ from streamix_queue.core.facts import Interceptor, Observer, Published
 from streamix_queue.core.message import ShedMessage, StreamMessage
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.upkeep_facts import Shed
-from streamix_queue.core.wire import MESSAGE, build, carrier_fields, encode
+from streamix_queue.core.wire import MESSAGE, Fields, build, carrier_fields, encode
+from streamix_queue.joint_writes import JointWrites
 
 __all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "Publisher"]
 
@@ -94,6 +95,7 @@ class Publisher:
         own_observers, own_interceptors = publisher_telemetry(redis_url, stream)
         everyone = (*own_observers, *observers)
         self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 2000, everyone)
+        self._joint = JointWrites(self._write, patience_s=2 * timeout_ms / 1000 + 1.0)
         self._notice = fan_out(everyone)
         self._interceptors = (*own_interceptors, *interceptors)
         self._backpressure: Backpressure | None = None
@@ -216,7 +218,7 @@ class Publisher:
     def _add(self, message: StreamMessage, fields: Sequence[bytes]) -> bytes:
         began = time.monotonic()
         try:
-            return self._broker.add(self._key, fields)
+            return self._joint.write(fields)
         except BrokerUnavailable as error:
             return self._persist(
                 began,
@@ -225,6 +227,11 @@ class Publisher:
                 lambda: self._broker.add_unless_there(self._key, message.id.encode(), fields),
                 message.id,
             )
+
+    def _write(self, entries: Sequence[Fields]) -> list[bytes | Exception]:
+        if len(entries) == 1:
+            return [self._broker.add(self._key, entries[0])]
+        return self._broker.add_many(self._key, entries)
 
     def _add_many(
         self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]]

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from hiredis import pack_command
 
-from streamix_queue.broker.joint_writes import JointWrites
 from streamix_queue.broker.link import Link, load_script
 from streamix_queue.broker.protocol import Backlog
 from streamix_queue.broker.redis import ensure_group, refuse_untagged
@@ -37,7 +36,6 @@ class RedisPublisherBroker:
         self._timeout_s = timeout_s
         # Last in, first out, so that few connections serve; append and pop are atomic.
         self._idle: deque[Link] = deque(maxlen=None)
-        self._joint = self._joint_writes()
         self._pid = os.getpid()
         self._first = Link(url, timeout_s)  # tells a bad URL now and not at the first publish
         self._idle.append(self._first)
@@ -48,15 +46,13 @@ class RedisPublisherBroker:
         return self._first.where
 
     def add(self, key: bytes, fields: Sequence[bytes]) -> bytes:
-        self._renew_after_fork()
-        return self._joint.write(_xadd(key, fields))
+        entry_id: bytes = self._use(lambda link: link.call("XADD", key, "*", *fields))
+        return entry_id
 
     def add_many(self, key: bytes, entries: Sequence[Sequence[bytes]]) -> list[bytes | Exception]:
-        return self._send([_xadd(key, fields) for fields in entries])
-
-    def _send(self, packed: Sequence[bytes]) -> list[bytes | Exception]:
         # One join of C-packed commands; redis-py's own pipeline spends more than twice as long.
-        return self._use(lambda link: link.send_packed([b"".join(packed)], len(packed)))
+        packed = b"".join([pack_command((b"XADD", key, b"*", *fields)) for fields in entries])  # type: ignore[arg-type]
+        return self._use(lambda link: link.send_packed([packed], len(entries)))
 
     def add_unless_there(self, key: bytes, message_id: bytes, fields: Sequence[bytes]) -> bytes:
         def call(link: Link) -> Any:
@@ -80,18 +76,11 @@ class RedisPublisherBroker:
             for link in idle:
                 link.close()
 
-    def _joint_writes(self) -> JointWrites:
-        return JointWrites(self._send, patience_s=4 * self._timeout_s + 1.0)
-
-    def _renew_after_fork(self) -> None:
-        """The sockets belong to the parent: two processes on one would mix replies. Its threads are gone."""
-        if self._pid != os.getpid():
-            self._idle = deque()
-            self._joint = self._joint_writes()
-            self._pid = os.getpid()
-
     def _use(self, work: Callable[[Link], _T]) -> _T:
-        self._renew_after_fork()
+        if self._pid != os.getpid():
+            # After fork() the sockets belong to the parent; two processes on one would mix replies.
+            self._idle = deque()
+            self._pid = os.getpid()
         try:
             link = self._idle.pop()
         except IndexError:
@@ -103,8 +92,3 @@ class RedisPublisherBroker:
                 self._idle.append(link)
             else:
                 link.close()
-
-
-def _xadd(key: bytes, fields: Sequence[bytes]) -> bytes:
-    packed: bytes = pack_command((b"XADD", key, b"*", *fields))  # type: ignore[arg-type]
-    return packed

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.errors import Reject, Retry
 
@@ -42,39 +40,45 @@ class Reason:
     ALL: Final = (RETRIES_EXHAUSTED, REJECTED, INVALID, MALFORMED, CRASH, TIMEOUT, TRIMMED)
 
 
-class Ack(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Ack:
     """Handled."""
 
     name: str = "ack"
 
 
-class RetryLater(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class RetryLater:
     """Failed, and will be tried again after ``delay_ms``."""
 
     delay_ms: int
     name: str = "retry"
 
 
-class DeadLetter(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
     """Will not be tried again."""
 
     reason: str
     name: str = "dead_letter"
 
 
-class HandOver(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class HandOver:
     """No handler here: to the member of the group that has one, or dropped if none has."""
 
     name: str = "hand_over"
 
 
-class Park(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Park:
     """Its event is saturated here: back to the event's inbox, to make room for others."""
 
     name: str = "park"
 
 
-class Release(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Release:
     """Never started: handed back at once, without counting an attempt."""
 
     name: str = "release"

@@ -19,6 +19,7 @@ from streamix_queue.core.errors import (
 )
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.settlement import AckEntries
+from streamix_queue.core.wire import decode
 from tests.broker.backends import RedisBackend, eventually
 from tests.broker.commands import DONE, EVENT, FIELDS, bury, forward, fresh, hand_back, one, schedule
 from tests.broker.test_read import BLOCK_MS, in_thread
@@ -301,21 +302,20 @@ if child:
 
 AMID_OTHERS = """
 import os, sys, threading
-from streamix_queue.broker.redis_publisher import RedisPublisherBroker
+from streamix_queue import Publisher
 
-publisher = RedisPublisherBroker(sys.argv[1])
-key, noise, ended = sys.argv[2].encode(), sys.argv[2].encode() + b":noise", threading.Event()
+publisher, ended = Publisher(sys.argv[1], sys.argv[2]), threading.Event()
 def write():
     while not ended.is_set():
-        publisher.add(noise, [b"message", b"noise"])
+        publisher.publish("noise", {})
 threads = [threading.Thread(target=write) for _ in range(20)]
 for thread in threads:
     thread.start()
-publisher.add(key, [b"message", b"parent"])
+publisher.publish("counted", {"n": "parent"})
 child = os.fork()
-name = b"parent" if child else b"child"
+name = "parent" if child else "child"
 for number in range(50):
-    publisher.add(key, [b"message", name + b"%d" % number])
+    publisher.publish("counted", {"n": f"{name}{number}"})
 if not child:
     os._exit(0)
 ended.set()
@@ -323,16 +323,28 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.parametrize("script", [FORKING, AMID_OTHERS], ids=["alone", "while threads share round trips"])
-def test_a_publisher_works_on_both_sides_of_a_fork(redis_backend: RedisBackend, script: str) -> None:
-    root = Path(__file__).parents[2]
+def run_on_both_sides_of_a_fork(script: str, backend: RedisBackend) -> list[bytes]:
+    """The first values of what it wrote to the stream."""
     # (From 3.12 on Python warns of a fork beside threads; that is what is tested.)
-    warnings = ("-W", "error", "-W", "ignore::DeprecationWarning")
-    command = [sys.executable, *warnings, "-c", script, redis_backend.server.url, redis_backend.stream]
+    options = ("-W", "error", "-W", "ignore::DeprecationWarning", "-c", script)
+    command = [sys.executable, *options, backend.server.url, backend.stream]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, timeout=60)
+    return [fields[1] for _, fields in backend.entries(backend.keys.stream)]
 
-    subprocess.run(command, cwd=root, check=True, timeout=60)
 
-    texts = [fields[1] for _, fields in redis_backend.entries(redis_backend.keys.stream)]
-    assert sorted(texts) == sorted(
-        [b"parent", *(name + b"%d" % n for name in (b"parent", b"child") for n in range(50))]
-    )
+def expected_of_both_sides() -> list[bytes]:
+    return sorted([b"parent", *(name + b"%d" % n for name in (b"parent", b"child") for n in range(50))])
+
+
+def test_a_publisher_works_on_both_sides_of_a_fork(redis_backend: RedisBackend) -> None:
+    assert sorted(run_on_both_sides_of_a_fork(FORKING, redis_backend)) == expected_of_both_sides()
+
+
+def test_a_fork_while_threads_share_round_trips_harms_neither_side(
+    redis_backend: RedisBackend,
+) -> None:
+    """Fails when the child waits for threads that are its parent's."""
+    messages = map(decode, run_on_both_sides_of_a_fork(AMID_OTHERS, redis_backend))
+    counted = [message.data["n"].encode() for message in messages if message.event == "counted"]
+
+    assert sorted(counted) == expected_of_both_sides()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Callable, Sequence
 
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable
+from streamix_queue.core.wire import Fields
 
 __all__ = ["JointWrites"]
 
-Send = Callable[[Sequence[bytes]], "list[bytes | Exception]"]
-"""Sends packed commands in one round trip; the reply to each, or the error that Redis gave."""
+Send = Callable[[Sequence[Fields]], "list[bytes | Exception]"]
+"""Writes entries in one round trip; the id of each, or the error that Redis gave."""
 
 # With one at a time a slow link would carry half as much; with many there is nothing to join.
 _MOST_UNDER_WAY = 4
@@ -19,17 +21,17 @@ _MOST_TOGETHER = 500
 
 
 class _Write:
-    """One command, and the thread that waits for its answer.
+    """One entry, and the thread that waits for its answer.
 
     Attributes:
         answer: What became of it, once somebody has sent it.
-        to_send: Set instead if its thread is to send: its own command and what waits beside it.
+        to_send: Set instead if its thread is to send: its own entry and what waits beside it.
     """
 
-    __slots__ = ("_done", "answer", "packed", "to_send")
+    __slots__ = ("_done", "answer", "fields", "to_send")
 
-    def __init__(self, packed: bytes) -> None:
-        self.packed = packed
+    def __init__(self, fields: Fields) -> None:
+        self.fields = fields
         self.answer: bytes | Exception | None = None
         self.to_send: list[_Write] | None = None
         self._done = threading.Lock()
@@ -45,7 +47,7 @@ class _Write:
 
 
 class JointWrites:
-    """Thread-safe. A thread alone sends at once.
+    """Thread-safe, and safe after ``fork()``. A thread alone sends at once.
 
     While a few round trips are under way, those who come later wait. Whoever comes back from one
     makes one of these send for all of them, so no thread works for others after its own answer.
@@ -61,18 +63,24 @@ class JointWrites:
     def __init__(self, send: Send, patience_s: float) -> None:
         self._send = send
         self._patience_s = patience_s
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []  # guarded by the lock, like the number of those under way
         self._under_way = 0
 
-    def write(self, packed: bytes) -> bytes:
-        """Send one command and return its reply.
+    def write(self, fields: Fields) -> bytes:
+        """Write one entry and return its id.
 
         Raises:
-            BrokerUnavailable: as ``send``; it may have been carried out unless it says otherwise.
+            BrokerUnavailable: as ``send``; it may have been written unless the error says otherwise.
             BrokerError: Redis refused this one.
         """
-        mine = _Write(packed)
+        if self._pid != os.getpid():
+            self._begin()  # after fork(): those who would send or wait are not here
+        mine = _Write(fields)
         with self._lock:
             if self._under_way < _MOST_UNDER_WAY:
                 self._under_way += 1
@@ -119,7 +127,7 @@ class JointWrites:
         error: BrokerError = BrokerUnavailable("the thread that sent it was interrupted")
         answers: Sequence[bytes | Exception] = ()
         try:
-            answers = self._send([write.packed for write in writes])
+            answers = self._send([write.fields for write in writes])
         except BrokerError as failure:
             error = failure
         finally:

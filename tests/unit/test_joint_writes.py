@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from streamix_queue.broker import joint_writes
-from streamix_queue.broker.joint_writes import JointWrites
+from streamix_queue import joint_writes
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
+from streamix_queue.core.wire import Fields
+from streamix_queue.joint_writes import JointWrites
 
 SOON_S = 20.0
 MOST = joint_writes._MOST_UNDER_WAY
@@ -22,16 +23,17 @@ class Redis:
 
     def __init__(self) -> None:
         self.rounds: list[list[bytes]] = []
-        self.answer: Callable[[bytes], bytes | Exception] = lambda packed: b"ok " + packed
+        self.answer: Callable[[bytes], bytes | Exception] = lambda text: b"ok " + text
         self._came = threading.Condition()
         self._may_go = threading.Semaphore(0)
 
-    def send(self, packed: Sequence[bytes]) -> list[bytes | Exception]:
+    def send(self, entries: Sequence[Fields]) -> list[bytes | Exception]:
+        texts = [fields[0] for fields in entries]
         with self._came:
-            self.rounds.append(list(packed))
+            self.rounds.append(texts)
             self._came.notify_all()
         assert self._may_go.acquire(timeout=SOON_S)
-        return [self.answer(each) for each in packed]
+        return [self.answer(text) for text in texts]
 
     def let(self, rounds: int) -> None:
         """Answer so many round trips."""
@@ -45,12 +47,12 @@ class Redis:
 class Writers:
     """Threads that write; a context manager that ends them."""
 
-    def __init__(self, send: Callable[[Sequence[bytes]], list[bytes | Exception]]) -> None:
+    def __init__(self, send: Callable[[Sequence[Fields]], list[bytes | Exception]]) -> None:
         self.joint = JointWrites(send, patience_s=SOON_S)
         self._pool = ThreadPoolExecutor(40)
 
     def write(self, *texts: str) -> list[Future[bytes]]:
-        return [self._pool.submit(self.joint.write, text.encode()) for text in texts]
+        return [self._pool.submit(self.joint.write, [text.encode()]) for text in texts]
 
     def wait_until_waiting(self, count: int) -> None:
         deadline = threading.Event()
@@ -80,7 +82,7 @@ def test_a_thread_alone_sends_at_once() -> None:
     server = Redis()
     server.let(1)
 
-    assert JointWrites(server.send, SOON_S).write(b"it") == b"ok it"
+    assert JointWrites(server.send, SOON_S).write([b"it"]) == b"ok it"
     assert server.rounds == [[b"it"]]
 
 
@@ -101,7 +103,7 @@ def test_those_that_come_while_others_are_under_way_go_together() -> None:
 
 def test_a_refusal_is_told_to_the_one_it_is_for() -> None:
     server = Redis()
-    server.answer = lambda packed: OutOfMemory("full") if packed == b"a" else b"ok"
+    server.answer = lambda text: OutOfMemory("full") if text == b"a" else b"ok"
     with Writers(server.send) as writers:
         *_, refused, accepted = busy(writers, server)
         server.let(MOST + 1)
@@ -114,9 +116,9 @@ def test_a_refusal_is_told_to_the_one_it_is_for() -> None:
 def test_of_a_round_trip_that_breaks_each_has_an_error_of_its_own(nothing_done: bool) -> None:
     server = Redis()
 
-    def send(packed: Sequence[bytes]) -> list[bytes | Exception]:
-        answers = server.send(packed)
-        if len(packed) == 1:
+    def send(entries: Sequence[Fields]) -> list[bytes | Exception]:
+        answers = server.send(entries)
+        if len(entries) == 1:
             return answers
         error = BrokerUnavailable("gone")
         error.nothing_done = nothing_done
@@ -137,9 +139,9 @@ def test_of_a_round_trip_that_breaks_each_has_an_error_of_its_own(nothing_done: 
 def test_when_a_sender_is_interrupted_the_others_learn_that_theirs_may_be_in_or_out() -> None:
     server = Redis()
 
-    def send(packed: Sequence[bytes]) -> list[bytes | Exception]:
-        answers = server.send(packed)
-        if len(packed) == 2:
+    def send(entries: Sequence[Fields]) -> list[bytes | Exception]:
+        answers = server.send(entries)
+        if len(entries) == 2:
             raise KeyboardInterrupt
         return answers
 
@@ -182,7 +184,7 @@ def test_one_that_is_interrupted_while_it_waits_is_not_sent(monkeypatch: pytest.
     wait, interrupt = joint_writes._Write.wait, threading.Event()
 
     def wait_for_interrupt(write: joint_writes._Write, timeout_s: float) -> bool:
-        if write.packed != b"a":
+        if write.fields != [b"a"]:
             return wait(write, timeout_s)
         assert interrupt.wait(SOON_S)
         raise KeyboardInterrupt
@@ -205,15 +207,16 @@ def test_one_whose_turn_never_comes_sends_alone() -> None:
     joint = JointWrites(server.send, patience_s=0.05)
     joint._under_way = MOST
 
-    assert joint.write(b"it") == b"ok it"
+    assert joint.write([b"it"]) == b"ok it"
     assert joint._waiting == []
 
 
 def test_many_threads_get_their_own_answers_through_all_kinds_of_failures() -> None:
-    def send(packed: Sequence[bytes]) -> list[bytes | Exception]:
-        if sum(map(len, packed)) % 5 == 0:
+    def send(entries: Sequence[Fields]) -> list[bytes | Exception]:
+        texts = [fields[0] for fields in entries]
+        if sum(map(len, texts)) % 5 == 0:
             raise BrokerUnavailable("gone")
-        return [OutOfMemory("full") if text.endswith(b"7") else text for text in packed]
+        return [OutOfMemory("full") if text.endswith(b"7") else text for text in texts]
 
     joint = JointWrites(send, SOON_S)
 
@@ -221,7 +224,7 @@ def test_many_threads_get_their_own_answers_through_all_kinds_of_failures() -> N
         right = 0
         for n in range(first, first + 500):
             try:
-                right += joint.write(b"%d" % n) == b"%d" % n
+                right += joint.write([b"%d" % n]) == b"%d" % n
             except OutOfMemory:
                 right += n % 10 == 7
             except BrokerUnavailable:
