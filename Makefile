@@ -36,9 +36,10 @@ servers: $(READY) ## Fetch the server binaries that the tests run against
 demo: $(READY) ## See a message go round, fail, retry, be dead-lettered and replayed
 	$(BIN)/streamix demo $(ARGS)
 
+# In the order of the files: xdist would begin those with few tests last, and they take longest.
 .PHONY: test
 test: $(READY) servers ## Run the test suite (ARGS='-k name', ARGS='--server valkey9')
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Check style and formatting
