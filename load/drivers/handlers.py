@@ -52,11 +52,16 @@ def _sleeping(count: Callable[[dict[str, Any]], None], seconds: float) -> Handle
 
 def _spinning(count: Callable[[dict[str, Any]], None], turns: int) -> Handler:
     def handle(data: dict[str, Any]) -> None:
-        for _ in range(turns):
-            pass
+        spin(turns)
         count(data)
 
     return handle
+
+
+def spin(turns: int) -> None:
+    """Compute, and keep the interpreter to oneself."""
+    for _ in range(turns):
+        pass
 
 
 def _failing(tally: Tally, options: dict[str, Any]) -> Handler:
