@@ -46,7 +46,8 @@ class Publisher:
     together, over a few connections.
 
     If the reply of a write is lost, it is sent again with the same message id, by a script that
-    first looks whether the message is there; so one ``publish()`` is one entry.
+    first looks whether the message is among the last 2,000 entries of the last minute; so one
+    ``publish()`` is one entry, unless others have written more than that between the two.
 
     Args:
         redis_url: ``redis://``, ``rediss://`` or ``unix://``.
