@@ -6,6 +6,8 @@ what they are made of.
 
 from typing import TYPE_CHECKING
 
+from streamix_queue._lazy import lazily
+
 if TYPE_CHECKING:
     from streamix_queue.api import consume, publish
     from streamix_queue.consumer import Consumer
@@ -64,6 +66,7 @@ __all__ = [
 
 if not TYPE_CHECKING:  # a type checker shall go on to complain of names that there are not
     _HOMES = {
+        **dict.fromkeys(__all__, "streamix_queue.core.errors"),
         "Consumer": "streamix_queue.consumer",
         "Publisher": "streamix_queue.publisher",
         "RestartsExceeded": "streamix_queue.runtime",
@@ -73,17 +76,6 @@ if not TYPE_CHECKING:  # a type checker shall go on to complain of names that th
         "consume": "streamix_queue.api",
         "publish": "streamix_queue.api",
     }
-
-    def __getattr__(name):
-        # At first use and not at import: `streamix --help` has to be there before redis-py and
-        # structlog are loaded, which takes three times as long as all the rest.
-        from importlib import import_module  # noqa: PLC0415
-
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOMES.get(name, "streamix_queue.core.errors")), name)
-        globals()[name] = value
-        return value
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
+    # `streamix --help` has to be there before redis-py and structlog are loaded, which takes three
+    # times as long as all the rest.
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

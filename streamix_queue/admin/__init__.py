@@ -5,6 +5,8 @@ The `streamix` command is a thin shell over this package.
 
 from typing import TYPE_CHECKING
 
+from streamix_queue._lazy import lazily
+
 if TYPE_CHECKING:
     from streamix_queue.admin.client import Admin
     from streamix_queue.admin.control import Cancelled, Control, Delayed, Pin, TrimReport
@@ -108,16 +110,5 @@ if not TYPE_CHECKING:  # a type checker shall go on to complain of names that th
         "fields_of": "streamix_queue.admin.exports",
         "rates_between": "streamix_queue.admin.rates",
     }
-
-    def __getattr__(name):
-        # At first use: a verb that only looks need not load what replays, purges and examines.
-        from importlib import import_module  # noqa: PLC0415
-
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
+    # A verb that only looks need not load what replays, purges and examines.
+    __getattr__, __dir__ = lazily(__name__, _HOMES)
