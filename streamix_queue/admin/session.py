@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ def check_timeout(timeout_ms: int) -> None:
     number("timeout_ms", timeout_ms, 1, 600_000, unit="ms")
 
 
-class Session:
+class Session(ABC):
     """The checked options, and a context manager that ends in `close`.
 
     Args:
@@ -41,9 +42,9 @@ class Session:
         self._stream = stream
         self._timeout_s = timeout_ms / 1000
 
+    @abstractmethod
     def close(self) -> None:
         """Close what was opened; a later call opens it again."""
-        raise NotImplementedError
 
     def __enter__(self: _Self) -> _Self:  # noqa: PYI019 - typing.Self came with 3.11
         return self
