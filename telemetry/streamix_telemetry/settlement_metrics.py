@@ -179,7 +179,7 @@ class SettlementMetrics:
         outcome = _outcome_label(delivery)
         event = delivery.event if delivery.registration is not None else OTHER
         error_type = store.error_type(delivery.failure.error_type) if delivery.failure is not None else ""
-        history = history_of(delivery.history) if delivery.history is not None else None
+        history = history_of(delivery.history)
         cause = _cause(delivery, history)
         key = (event, outcome, cause, error_type)
         cells = self._rare.get(key) or self._rare_cells(key)
@@ -256,16 +256,15 @@ class SettlementMetrics:
 
 def redelivery_cause(delivery: Delivery) -> str | None:
     """Why this was not the first delivery of its message; None if it was."""
-    return _cause(delivery, history_of(delivery.history) if delivery.history is not None else None)
+    return _cause(delivery, history_of(delivery.history))
 
 
-def _cause(delivery: Delivery, history: History | None) -> str | None:
+def _cause(delivery: Delivery, history: History) -> str | None:
     if delivery.source == "reclaim":
         return "reclaim"
     if delivery.source == "recovered":
         return "restart"
-    cause = history.cause if history is not None else ""
-    return cause if cause in ("retry", "replay") else None
+    return history.cause if history.cause in ("retry", "replay") else None
 
 
 def _outcome_label(delivery: Delivery) -> str:
@@ -276,9 +275,9 @@ def _outcome_label(delivery: Delivery) -> str:
     return name if name in OUTCOMES else "requeue"
 
 
-def _published_at(delivery: Delivery, history: History | None) -> float:
+def _published_at(delivery: Delivery, history: History) -> float:
     """Unix time of the publish: Redis' clock, from the id of the first entry."""
-    first = history.source_id.encode() if history is not None and history.source_id else delivery.entry_id
+    first = history.source_id.encode() or delivery.entry_id
     try:
         return int(first.split(b"-")[0]) / 1000
     except ValueError:
