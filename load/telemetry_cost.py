@@ -22,12 +22,12 @@ from prometheus_client import Histogram as ClientHistogram
 
 from streamix_queue import Consumer
 from streamix_queue.actors.event_loop import EventLoop
-from streamix_queue.actors.execution import Executor
-from streamix_queue.actors.observing import fan_out
+from streamix_queue.actors.executor import Executor
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.facts import ConsumerStarted, Settled
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.registration import Registration
+from streamix_queue.telling.observers import fan_out
 from streamix_telemetry import settings
 from streamix_telemetry.wiring import ConsumerTelemetry
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         WrongKeyType,
     )
     from streamix_queue.core.message import ShedMessage, StreamMessage, Timestamps
-    from streamix_queue.publisher import Publisher
+    from streamix_queue.publishing.publisher import Publisher
     from streamix_queue.runtime import RestartsExceeded
 
 __all__ = [
@@ -68,7 +68,7 @@ if not TYPE_CHECKING:  # a type checker shall go on to complain of names that th
     _HOMES = {
         **dict.fromkeys(__all__, "streamix_queue.core.errors"),
         "Consumer": "streamix_queue.consumer",
-        "Publisher": "streamix_queue.publisher",
+        "Publisher": "streamix_queue.publishing.publisher",
         "RestartsExceeded": "streamix_queue.runtime",
         "ShedMessage": "streamix_queue.core.message",
         "StreamMessage": "streamix_queue.core.message",

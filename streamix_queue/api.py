@@ -14,7 +14,7 @@ from streamix_queue.consumer import BACKOFF_BASE_MS, BACKOFF_JITTER, BACKOFF_MAX
 from streamix_queue.core.config import DEFAULT_GROUP, DEFAULT_REDIS_URL, DEFAULT_STREAM
 from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.retention import DEFAULT_KEEP_MS
-from streamix_queue.publisher import Publisher
+from streamix_queue.publishing.publisher import Publisher
 
 __all__ = ["consume", "publish"]
 

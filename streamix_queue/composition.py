@@ -6,18 +6,17 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
 
-from streamix_queue.actors.assembly import MakeBroker
-from streamix_queue.actors.observing import fan_out
-from streamix_queue.broker.link import Link
-from streamix_queue.broker.protocol import ConsumerBroker, PublisherBroker
-from streamix_queue.broker.redis import RedisConsumerBroker
-from streamix_queue.broker.redis_admin import RedisAdminBroker
-from streamix_queue.broker.redis_publisher import RedisPublisherBroker
+from streamix_queue.broker.protocol import ConsumerBroker, MakeBroker, PublisherBroker
+from streamix_queue.broker.redis.admin import RedisAdminBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
+from streamix_queue.broker.redis.link import Link
+from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 from streamix_queue.core.config import ConsumerConfig, number, text
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.facts import Interceptor, Observer, ReplayInterceptor
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.vitals import Vitals
+from streamix_queue.telling.observers import fan_out
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

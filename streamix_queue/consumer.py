@@ -13,8 +13,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from streamix_queue.actors.assembly import Assembly
 from streamix_queue.composition import Session, Telemetry, redis_broker_factory, watched
+from streamix_queue.consuming.assembly import Assembly
 from streamix_queue.core.config import (
     DEFAULT_GROUP,
     DEFAULT_REDIS_URL,

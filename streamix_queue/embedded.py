@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from streamix_queue._loopback import free_loopback_port, probe
-from streamix_queue._owned_process import OwnedProcess
-from streamix_queue._server_binary import EmbeddedServerNotFound, ServerBinary, find_server
 from streamix_queue.core.errors import StreamixError
+from streamix_queue.local_server.binary import EmbeddedServerNotFound, ServerBinary, find_server
+from streamix_queue.local_server.loopback import free_loopback_port, probe
+from streamix_queue.local_server.process import OwnedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -282,7 +282,7 @@ def _defaults() -> dict[str, Any]:
     from inspect import signature  # noqa: PLC0415 - these load redis-py, which the command's help must not
 
     from streamix_queue.consumer import Consumer  # noqa: PLC0415
-    from streamix_queue.publisher import Publisher  # noqa: PLC0415
+    from streamix_queue.publishing.publisher import Publisher  # noqa: PLC0415
 
     known = {**signature(Publisher).parameters, **signature(Consumer).parameters}
     return {name: known[name].default for name in FIELDS}

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from streamix_queue.broker.memory import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
+from streamix_queue.broker.memory.consumer import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
 
 __all__ = ["MemoryConsumerBroker", "MemoryPublisherBroker", "MemoryServer"]

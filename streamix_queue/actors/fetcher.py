@@ -6,19 +6,19 @@ import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from streamix_queue.actors.dispatch import Dispatch
-from streamix_queue.actors.groups import MendGroups
-from streamix_queue.actors.io_actor import BrokerActor
-from streamix_queue.actors.leases import LeaseTable
-from streamix_queue.actors.observing import Notice, Outage
-from streamix_queue.actors.recovery import pick_up_lost
+from streamix_queue.actors.broker_actor import BrokerActor
+from streamix_queue.actors.lost_replies import pick_up_lost
 from streamix_queue.actors.router import Router
 from streamix_queue.broker.protocol import ConsumerBroker, Entry
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Polled, Throttled
 from streamix_queue.core.tuning import EXPRESS_CREDITS, plan_read, prefetch_for, resume_at
+from streamix_queue.held.dispatch import Dispatch
+from streamix_queue.held.groups import MendGroups
+from streamix_queue.held.table import LeaseTable
 from streamix_queue.runtime import Credits
+from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Fetcher", "Prefetch"]
 

@@ -6,8 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from streamix_queue.actors.io_actor import BrokerActor
-from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.broker.protocol import ConsumerBroker, Turn
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable, GroupMissing
 from streamix_queue.core.keys import Keys
@@ -20,6 +19,7 @@ from streamix_queue.core.upkeep_facts import (
     StreamUnpinned,
     UpkeepRefused,
 )
+from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Janitor", "look_every"]
 

@@ -11,21 +11,21 @@ from contextlib import suppress
 from datetime import datetime, timezone
 
 from streamix_queue.actors.alarm import Alarm
-from streamix_queue.actors.dispatch import Dispatch
-from streamix_queue.actors.groups import MendGroups
-from streamix_queue.actors.io_actor import BrokerActor
-from streamix_queue.actors.leases import LeaseTable
-from streamix_queue.actors.observing import Notice, Outage
-from streamix_queue.actors.recovery import pick_up_lost
+from streamix_queue.actors.broker_actor import BrokerActor
+from streamix_queue.actors.lost_replies import pick_up_lost
 from streamix_queue.actors.router import Router
 from streamix_queue.broker.protocol import Claimed, ConsumerBroker, Standing
+from streamix_queue.core.commands import Bury, Lease
 from streamix_queue.core.dead_letter import Origin, trimmed_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Reclaimed, SuspectStarted, Trimmed
 from streamix_queue.core.outcome import PARK, RELEASE, DeadLetter, Outcome, Reason
-from streamix_queue.core.settlement import Bury, Lease
+from streamix_queue.held.dispatch import Dispatch
+from streamix_queue.held.groups import MendGroups
+from streamix_queue.held.table import LeaseTable
 from streamix_queue.runtime import Closed, Credits
+from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Reclaimer"]
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from streamix_queue.actors.io_actor import BrokerActor
-from streamix_queue.actors.leases import LeaseTable
-from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerError, GroupMissing, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Renewed, Trimmed
+from streamix_queue.held.table import LeaseTable
+from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Renewer"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streamix_queue.actors.dispatch import Dispatch
-from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.actors.worker import Letters
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.outcome import HAND_OVER, PARK, RELEASE, DeadLetter, Outcome, Reason
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import decode, envelope_of
+from streamix_queue.held.dispatch import Dispatch
+from streamix_queue.held.table import LeaseTable
 
 __all__ = ["Router"]
 

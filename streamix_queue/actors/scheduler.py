@@ -8,13 +8,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 from streamix_queue.actors.alarm import Alarm
-from streamix_queue.actors.io_actor import BrokerActor
-from streamix_queue.actors.observing import Notice, Outage
+from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.core.dead_letter import Origin, unreadable_member
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.facts import Promoted, Unreadable
 from streamix_queue.core.wire import outline
+from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Scheduler"]
 

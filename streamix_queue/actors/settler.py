@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from streamix_queue.actors.alarm import Alarm
-from streamix_queue.actors.groups import MendGroups
-from streamix_queue.actors.io_actor import BrokerActor
-from streamix_queue.actors.leases import LeaseTable
-from streamix_queue.actors.observing import Notice, Outage
-from streamix_queue.actors.settlements import Batch, Planner
+from streamix_queue.actors.broker_actor import BrokerActor
+from streamix_queue.actors.planner import Batch, Planner
 from streamix_queue.actors.worker import Letters
 from streamix_queue.broker.protocol import Answer, ConsumerBroker
+from streamix_queue.core.commands import HandBack, Schedule, Verdict
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
 from streamix_queue.core.outcome import PARK
-from streamix_queue.core.settlement import HandBack, Schedule, Verdict
+from streamix_queue.held.groups import MendGroups
+from streamix_queue.held.table import LeaseTable
 from streamix_queue.runtime import Closed
+from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Settler", "Unconfirmed"]
 

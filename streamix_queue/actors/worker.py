@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from streamix_queue.actors.dispatch import Dispatch, Turn
-from streamix_queue.actors.execution import Executor
+from streamix_queue.actors.executor import Executor
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import RELEASE
+from streamix_queue.held.dispatch import Dispatch, Turn
 from streamix_queue.runtime import Actor, Closed, Mailbox
 
 __all__ = ["Letters", "Worker"]

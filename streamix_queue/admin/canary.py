@@ -8,7 +8,7 @@ from itertools import groupby
 
 from streamix_queue.admin.dead_letters import read_entry
 from streamix_queue.admin.replays import Replayed
-from streamix_queue.broker.redis_admin import RedisAdminBroker
+from streamix_queue.broker.redis.admin import RedisAdminBroker
 from streamix_queue.core.delayed import read_delayed
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.keys import Keys

@@ -8,8 +8,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from streamix_queue.actors.observing import fan_out
-from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.admin.audit import audit
 from streamix_queue.admin.canary import Canary
 from streamix_queue.admin.dead_letters import DeadLetterEntry, DeadLetterFilter
@@ -27,6 +25,8 @@ from streamix_queue.core.errors import BrokerUnavailable, ConfigError, OutOfMemo
 from streamix_queue.core.facts import Observer, ReplayInterceptor
 from streamix_queue.core.keys import dead_letter_key
 from streamix_queue.core.replay import Edit, ReplayRun
+from streamix_queue.telling.interceptors import enter_all, leave_all
+from streamix_queue.telling.observers import fan_out
 
 __all__ = ["Admin"]
 

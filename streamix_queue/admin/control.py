@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from streamix_queue.admin.session import Session
-from streamix_queue.broker.redis_control import RedisControlBroker
+from streamix_queue.broker.redis.control import RedisControlBroker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number
 from streamix_queue.core.dead_letter import Origin
 from streamix_queue.core.delayed import Delayed, cancelled_letter, read_delayed

@@ -16,10 +16,10 @@ from streamix_queue.admin.sights import (
     StreamSight,
 )
 from streamix_queue.admin.stream_entries import StreamEntry, read_stream_entry
-from streamix_queue.broker.redis_groups import Facts
-from streamix_queue.broker.redis_inspect import Inspector as BacklogReader
-from streamix_queue.broker.redis_inspect import PendingList
-from streamix_queue.broker.redis_look import RedisLookBroker
+from streamix_queue.broker.redis.groups import Facts
+from streamix_queue.broker.redis.inspect import Inspector as BacklogReader
+from streamix_queue.broker.redis.inspect import PendingList
+from streamix_queue.broker.redis.look import RedisLookBroker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.texts import as_text

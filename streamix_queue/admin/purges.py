@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from streamix_queue.admin.dead_letters import DeadLetterEntry
-from streamix_queue.broker.redis_admin import RedisAdminBroker
+from streamix_queue.broker.redis.admin import RedisAdminBroker
 
 __all__ = ["PurgeReport", "purge_letters"]
 

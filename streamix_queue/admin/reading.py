@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from streamix_queue.admin.dead_letters import DeadLetterEntry, DeadLetterFilter, read_entry
 from streamix_queue.broker.protocol import Entry
-from streamix_queue.broker.redis_admin import RedisAdminBroker
+from streamix_queue.broker.redis.admin import RedisAdminBroker
 
 __all__ = ["LetterReader"]
 

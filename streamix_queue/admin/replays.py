@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from streamix_queue.actors.surround import enter_all, leave_all
 from streamix_queue.admin.dead_letters import DeadLetterEntry
 from streamix_queue.admin.pacing import Pace
-from streamix_queue.broker.redis_admin import RedisAdminBroker, ReplayAnswer
+from streamix_queue.broker.redis.admin import RedisAdminBroker, ReplayAnswer
 from streamix_queue.core.errors import BrokerRefused, BrokerUnavailable, NotReplayable, WrongKeyType
 from streamix_queue.core.facts import DeadLetterReplayed, ReplayInterceptor
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.replay import Edit, Replay, Resend, replay_of
+from streamix_queue.telling.interceptors import enter_all, leave_all
 
 __all__ = ["Progress", "Refused", "ReplayInterrupted", "ReplayReport", "Replayed", "Replayer"]
 

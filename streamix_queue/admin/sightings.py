@@ -7,7 +7,7 @@ from typing import Any
 
 from streamix_queue.admin.dead_letters import DeadLetterEntry
 from streamix_queue.admin.stories import Sighting
-from streamix_queue.broker.redis_look import PendingRow
+from streamix_queue.broker.redis.look import PendingRow
 from streamix_queue.core.delayed import Delayed
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.wire import TRACEPARENT, Fields, History, decode, envelope_of, history_of

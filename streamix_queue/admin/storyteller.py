@@ -14,8 +14,8 @@ from streamix_queue.admin.session import Session
 from streamix_queue.admin.sightings import Telling, dead, delayed, in_inbox, of_fields, of_letter
 from streamix_queue.admin.stories import GroupStory, Sighting, Story, most_alive
 from streamix_queue.broker.protocol import Entry
-from streamix_queue.broker.redis_admin import RedisAdminBroker
-from streamix_queue.broker.redis_look import RedisLookBroker
+from streamix_queue.broker.redis.admin import RedisAdminBroker
+from streamix_queue.broker.redis.look import RedisLookBroker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
 from streamix_queue.core.entry_ids import is_entry_id, looks_like_entry_id
 from streamix_queue.core.keys import Keys

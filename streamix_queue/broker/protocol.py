@@ -7,12 +7,13 @@ Every method may raise `BrokerUnavailable` (outcome unknown), `BrokerRefused`, `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamix_queue.core.commands import Command, Lease, Verdict
+from streamix_queue.core.keys import Keys
 from streamix_queue.core.retention import Trimming
-from streamix_queue.core.settlement import Command, Lease, Verdict
 
 __all__ = [
     "HANDLER_TTL_MS",
@@ -22,6 +23,7 @@ __all__ = [
     "ConsumerBroker",
     "Due",
     "Entry",
+    "MakeBroker",
     "PublisherBroker",
     "Standing",
     "Taken",
@@ -260,3 +262,7 @@ class PublisherBroker(Protocol):
     def close(self) -> None:
         """Close all connections; a later call opens new ones."""
         ...
+
+
+MakeBroker = Callable[[Keys, str, float], ConsumerBroker]
+"""(keys of the group, consumer name, longest wait for an answer in s) → a broker, not connected yet."""

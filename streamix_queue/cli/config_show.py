@@ -18,7 +18,7 @@ from streamix_queue.cli.options import (
 from streamix_queue.cli.output import Column, table
 from streamix_queue.consumer import Consumer
 from streamix_queue.core.redact import redact_url
-from streamix_queue.publisher import Publisher
+from streamix_queue.publishing.publisher import Publisher
 from streamix_queue.settings import FIELDS, Setting, Settings
 
 __all__ = ["show"]

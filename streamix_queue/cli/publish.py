@@ -17,7 +17,7 @@ from streamix_queue.cli.publish_input import BadInput, Item, Pause, items, lines
 from streamix_queue.cli.publish_progress import Progress
 from streamix_queue.core.errors import BacklogFull, BrokerError
 from streamix_queue.core.message import StreamMessage
-from streamix_queue.publisher import DEFAULT_MAX_MESSAGE_BYTES, Publisher
+from streamix_queue.publishing.publisher import DEFAULT_MAX_MESSAGE_BYTES, Publisher
 
 __all__ = ["publish"]
 

@@ -1,58 +1,105 @@
-"""The commands that a service needs rights for, and how to ask for each without doing anything.
+"""What the settler asks the broker to do with entries we hold: commands and their answers.
 
-Redis looks at a user's rights before it looks at the arguments, so a call that can change nothing
-(no such group, only if it is there, an id that is none) tells whether the right is there.
+Structs, for one is made for each message that fails; nothing in them can refer back to them.
 """
 
 from __future__ import annotations
 
-__all__ = ["probes"]
+from collections.abc import Sequence
+from enum import IntEnum
 
-Call = tuple[bytes | str | int, ...]
+import msgspec
 
-_ID = "0-1"
+__all__ = [
+    "Absolve",
+    "AckEntries",
+    "Bury",
+    "Command",
+    "Forward",
+    "HandBack",
+    "Lease",
+    "Schedule",
+    "Verdict",
+]
 
 
-def probes(key: bytes) -> dict[str, Call]:
-    """Command → a call of it that changes nothing, on a key that does not exist.
+class Verdict(IntEnum):
+    """What became of a fenced command."""
 
-    HSETNX is not among them: no call of it is harmless. It is never needed without HSET.
+    DONE = 1
+    DROPPED = 2
+    """`Forward` only: nobody in the group handles the event, so it was acked."""
+    GONE = 0
+    """Not pending any more: settled before (by us, if a reply was lost) or trimmed."""
+    STOLEN = -1
+    """Another member owns it; nothing was written."""
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """Our hold on one pending entry, and the proof of it.
+
+    Attributes:
+        key: The stream.
+        entry_id: The entry.
+        deliveries: The delivery count; with the consumer's name it is the fencing token.
+        fresh: It was pending for nobody while our lease ran, so nobody else can have had it: it was
+            trimmed or its group destroyed, and we hold the only copy. If it is pending for nobody
+            still, the command is carried out all the same. To be claimed after the fact only: who
+            reasons "my lease runs, so I may" can be frozen between the reasoning and the command.
     """
-    group = "streamix-doctor"
-    return {
-        "EVAL": ("EVAL", "return 1", 0),
-        "EVALSHA": ("EVALSHA", "0" * 40, 0),
-        "XADD": ("XADD", key, "no-id", "f", "v"),
-        "XACK": ("XACK", key, group, _ID),
-        "XDEL": ("XDEL", key, _ID),
-        "XLEN": ("XLEN", key),
-        "XRANGE": ("XRANGE", key, "-", "+", "COUNT", 1),
-        "XREVRANGE": ("XREVRANGE", key, "+", "-", "COUNT", 1),
-        "XTRIM": ("XTRIM", key, "MINID", _ID),
-        "XREADGROUP": ("XREADGROUP", "GROUP", group, "doctor", "COUNT", 1, "STREAMS", key, ">"),
-        "XAUTOCLAIM": ("XAUTOCLAIM", key, group, "doctor", 60_000, "0-0", "COUNT", 1),
-        "XCLAIM": ("XCLAIM", key, group, "doctor", 60_000, _ID),
-        "XPENDING": ("XPENDING", key, group),
-        "XGROUP": ("XGROUP", "CREATE", key, group, "$"),
-        "XINFO": ("XINFO", "GROUPS", key),
-        "ZADD": ("ZADD", key, "XX", 0, "m"),
-        "ZREM": ("ZREM", key, "m"),
-        "ZCARD": ("ZCARD", key),
-        "ZSCORE": ("ZSCORE", key, "m"),
-        "ZRANGE": ("ZRANGE", key, 0, 0),
-        "ZREVRANGE": ("ZREVRANGE", key, 0, 0),
-        "ZRANGEBYSCORE": ("ZRANGEBYSCORE", key, 0, 0),
-        "ZREMRANGEBYSCORE": ("ZREMRANGEBYSCORE", key, 0, 0),
-        "HSET": ("HSET", key, "f", "v", "odd"),
-        "HGET": ("HGET", key, "f"),
-        "HDEL": ("HDEL", key, "f"),
-        "HGETALL": ("HGETALL", key),
-        "HKEYS": ("HKEYS", key),
-        "HLEN": ("HLEN", key),
-        "HSCAN": ("HSCAN", key, 0),
-        "EXISTS": ("EXISTS", key),
-        "GET": ("GET", key),
-        "SET": ("SET", key, "v", "XX", "PX", 1),
-        "PEXPIRE": ("PEXPIRE", key, 1),
-        "TIME": ("TIME",),
-    }
+
+    key: bytes
+    entry_id: bytes
+    deliveries: int
+    fresh: bool
+
+
+class AckEntries(msgspec.Struct, frozen=True, gc=False):
+    """Ack entries of one stream; needs no fence, for the work is done. Answer: `DONE`."""
+
+    key: bytes
+    entry_ids: Sequence[bytes]
+
+
+class Schedule(msgspec.Struct, frozen=True, gc=False):
+    """Still ours? → into the delayed set, due in ``delay_ms`` → ack."""
+
+    lease: Lease
+    delay_ms: int
+    event: str
+    fields: Sequence[bytes]
+
+
+class Bury(msgspec.Struct, frozen=True, gc=False):
+    """Still ours? → onto the dead-letter stream → ack."""
+
+    lease: Lease
+    fields: Sequence[bytes]
+
+
+class Forward(msgspec.Struct, frozen=True, gc=False):
+    """Still ours? → onto the inbox of ``event`` → ack; `DROPPED` if nobody handles it.
+
+    With ``always`` it goes to the inbox whoever handles it (this member does).
+    """
+
+    lease: Lease
+    event: str
+    fields: Sequence[bytes]
+    always: bool = False
+
+
+class HandBack(msgspec.Struct, frozen=True, gc=False):
+    """Still ours? → idle for ``idle_ms`` as of now and one delivery fewer: as if never taken."""
+
+    leases: Sequence[Lease]
+    idle_ms: int
+
+
+class Absolve(msgspec.Struct, frozen=True, gc=False):
+    """Forget that these entries were suspects: they have ended otherwise. Answer: `DONE`."""
+
+    leases: Sequence[Lease]
+
+
+Command = AckEntries | Schedule | Bury | Forward | HandBack | Absolve

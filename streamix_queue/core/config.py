@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from streamix_queue.core.backoff import Backoff
-from streamix_queue.core.backpressure import ON_FULL
 from streamix_queue.core.entry_ids import is_entry_id
 from streamix_queue.core.errors import ConfigError
+from streamix_queue.core.hold_back import ON_FULL
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.retention import DEFAULT_KEEP_MS
 

@@ -20,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from streamix_queue.broker.redis_inspect import GroupBacklog, Inspector
+from streamix_queue.broker.redis.inspect import GroupBacklog, Inspector
 from streamix_queue.core.errors import StreamixError
 from streamix_queue.core.keys import Keys
 from streamix_telemetry.catalogue import CATALOGUE

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from opentelemetry import context as otel_context
 
-from streamix_queue.broker.redis_inspect import Inspector
+from streamix_queue.broker.redis.inspect import Inspector
 from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.vitals import ActorVitals, Vitals

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from streamix_queue.actors.dispatch import Dispatch, Turn
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.wire import build
+from streamix_queue.held.dispatch import Dispatch, Turn
 from streamix_queue.runtime import Closed
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from streamix_queue.actors.event_loop import EventLoop
-from streamix_queue.actors.execution import Executor, describe
+from streamix_queue.actors.executor import Executor, describe
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import Reject, Retry
 from streamix_queue.core.outcome import ACK, DeadLetter, Reason, RetryLater

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.actors.janitor import Janitor, look_every
-from streamix_queue.broker.memory import MemoryConsumerBroker
-from streamix_queue.broker.memory_store import Hash, MemoryServer, Stream, Text, parse_id
+from streamix_queue.broker.memory.consumer import MemoryConsumerBroker
+from streamix_queue.broker.memory.store import Hash, MemoryServer, Stream, Text, parse_id
+from streamix_queue.core.commands import AckEntries
 from streamix_queue.core.errors import BrokerRefused, BrokerUnavailable, OutOfMemory
 from streamix_queue.core.facts import BrokerDown, BrokerUp
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.settlement import AckEntries
 from streamix_queue.core.upkeep_facts import (
     NamesRemoved,
     PinsSeen,

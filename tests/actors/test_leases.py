@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from streamix_queue.actors.leases import LeaseTable
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import RELEASE
+from streamix_queue.held.table import LeaseTable
 from streamix_queue.runtime import Credits
 
 

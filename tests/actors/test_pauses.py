@@ -8,15 +8,15 @@ from collections import deque
 import pytest
 
 from streamix_queue import Consumer
-from streamix_queue.actors.assembly import Assembly
-from streamix_queue.actors.dispatch import Dispatch
-from streamix_queue.broker.memory import MemoryConsumerBroker
+from streamix_queue.broker.memory.consumer import MemoryConsumerBroker
+from streamix_queue.consuming.assembly import Assembly
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import SuspectStarted
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import PARK
 from streamix_queue.core.upkeep_facts import EventPaused, EventResumed
+from streamix_queue.held.dispatch import Dispatch
 from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench, registration
 
 

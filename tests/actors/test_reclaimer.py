@@ -11,11 +11,11 @@ import pytest
 
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.broker.protocol import Answer, Claimed
+from streamix_queue.core.commands import Command, HandBack, Lease
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import Fetched, SuspectStarted, Trimmed
 from streamix_queue.core.outcome import ACK
-from streamix_queue.core.settlement import Command, HandBack, Lease
 from tests.actors.workbench import EVENT, LEASE_S, Workbench
 
 

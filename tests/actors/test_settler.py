@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from streamix_queue.broker.protocol import Answer
+from streamix_queue.core.commands import AckEntries, Command
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
@@ -20,7 +21,6 @@ from streamix_queue.core.outcome import (
     Reason,
     RetryLater,
 )
-from streamix_queue.core.settlement import AckEntries, Command
 from streamix_queue.runtime import Closed
 from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamix_queue.broker.memory_store import SortedSet
+from streamix_queue.broker.memory.store import SortedSet
+from streamix_queue.core.commands import AckEntries, HandBack, Lease
 from streamix_queue.core.delivery import Failure
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import LeaseLost, Promoted, Trimmed
 from streamix_queue.core.outcome import ACK, RetryLater
-from streamix_queue.core.settlement import AckEntries, HandBack, Lease
 from tests.actors.workbench import LEASE_S, Workbench
 
 

@@ -7,20 +7,15 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from streamix_queue.actors.alarm import Alarm
-from streamix_queue.actors.dispatch import Dispatch
 from streamix_queue.actors.fetcher import Fetcher, Prefetch
-from streamix_queue.actors.groups import Groups
-from streamix_queue.actors.leases import LeaseTable
-from streamix_queue.actors.observing import Outage
-from streamix_queue.actors.pauses import Pauses
+from streamix_queue.actors.planner import Planner
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
 from streamix_queue.actors.router import Router
 from streamix_queue.actors.scheduler import Scheduler
-from streamix_queue.actors.settlements import Planner
 from streamix_queue.actors.settler import Settler, Unconfirmed
 from streamix_queue.actors.worker import Letters
-from streamix_queue.broker.memory import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
+from streamix_queue.broker.memory.consumer import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.dead_letter import Letter, Origin, read_letter
 from streamix_queue.core.delivery import Delivery
@@ -29,7 +24,12 @@ from streamix_queue.core.keys import Keys
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import MESSAGE, build, encode
+from streamix_queue.held.dispatch import Dispatch
+from streamix_queue.held.groups import Groups
+from streamix_queue.held.pauses import Pauses
+from streamix_queue.held.table import LeaseTable
 from streamix_queue.runtime import Credits
+from streamix_queue.telling.observers import Outage
 
 LEASE_S = 60.0
 EVENT = "order.placed"
@@ -77,7 +77,7 @@ class Workbench:
         self.letters: Letters = Letters()
         self.dispatch = Dispatch(dict.fromkeys(events, concurrency), concurrency)
         self.router = Router(self.registrations, self.dispatch, self.leases, self.letters)
-        self.pauses = Pauses(events, self.dispatch, self.router, self.facts.append)
+        self.pauses = Pauses(events, self.dispatch, self.router.park, self.facts.append)
         self.outage = Outage(self.facts.append)
         self.unconfirmed = Unconfirmed()
         self.retries, self.sweeps = Alarm(), Alarm()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamix_queue.broker.memory_store import Stream, parse_id
+from streamix_queue.broker.memory.store import Stream, parse_id
 from tests.broker.backends import Backend, MemoryBackend, RedisBackend
 
 __all__ = ["ack_alone", "add_at", "set_group_id", "trimming_entry_by_entry"]

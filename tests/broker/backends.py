@@ -11,12 +11,12 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any, NamedTuple
 
-from streamix_queue.broker.link import load_script
-from streamix_queue.broker.memory import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
-from streamix_queue.broker.memory_store import Hash, SortedSet, Stream, Text, id_bytes, parse_id
+from streamix_queue.broker.memory.consumer import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
+from streamix_queue.broker.memory.store import Hash, SortedSet, Stream, Text, id_bytes, parse_id
 from streamix_queue.broker.protocol import ConsumerBroker, PublisherBroker
-from streamix_queue.broker.redis import RedisConsumerBroker
-from streamix_queue.broker.redis_publisher import RedisPublisherBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
+from streamix_queue.broker.redis.link import load_script
+from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.keys import Keys
 from tests.broker.lossy import LossyProxy

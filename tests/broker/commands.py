@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.settlement import (
+from streamix_queue.core.commands import (
     Absolve,
     AckEntries,
     Bury,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
-from streamix_queue.core.settlement import AckEntries, Forward
+from streamix_queue.core.commands import AckEntries, Forward
 from tests.broker.backends import Backend
 from tests.broker.commands import (
     DONE,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
+from streamix_queue.core.commands import Forward
 from streamix_queue.core.errors import OutOfMemory
-from streamix_queue.core.settlement import Forward
 from tests.broker.backends import Backend
 from tests.broker.commands import (
     DONE,

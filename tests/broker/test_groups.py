@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
+from streamix_queue.core.commands import AckEntries, Forward
 from streamix_queue.core.errors import GroupMissing, WrongKeyType
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.settlement import AckEntries, Forward
 from tests.broker.backends import Backend
 from tests.broker.commands import DONE, FIELDS, fresh
 

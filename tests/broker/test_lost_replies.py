@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
+from streamix_queue.core.commands import AckEntries
 from streamix_queue.core.errors import BrokerUnavailable
-from streamix_queue.core.settlement import AckEntries
 from tests.broker.backends import Backend
 from tests.broker.commands import (
     DONE,

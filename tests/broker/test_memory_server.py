@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import streamix_queue.testing
-from streamix_queue.broker.memory import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
+from streamix_queue.broker.memory.consumer import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
 from streamix_queue.broker.protocol import Standing
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.keys import Keys

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from streamix_queue.core.errors import BrokerError
-from streamix_queue.core.settlement import (
+from streamix_queue.core.commands import (
     Absolve,
     AckEntries,
     Bury,
@@ -22,6 +21,7 @@ from streamix_queue.core.settlement import (
     Lease,
     Schedule,
 )
+from streamix_queue.core.errors import BrokerError
 from tests.broker.backends import Backend, MemoryBackend, RedisBackend
 
 STEPS = 150

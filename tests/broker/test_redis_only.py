@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from streamix_queue.broker.protocol import Standing
-from streamix_queue.broker.redis import RedisConsumerBroker
-from streamix_queue.broker.redis_publisher import RedisPublisherBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
+from streamix_queue.broker.redis.publisher import RedisPublisherBroker
+from streamix_queue.core.commands import AckEntries
 from streamix_queue.core.errors import (
     BrokerRefused,
     BrokerUnavailable,
     ConfigError,
 )
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.settlement import AckEntries
 from streamix_queue.core.wire import decode
 from tests.broker.backends import RedisBackend, eventually
 from tests.broker.commands import DONE, EVENT, FIELDS, bury, forward, fresh, hand_back, one, schedule
@@ -286,7 +286,7 @@ def test_a_member_blocked_on_a_server_that_becomes_a_replica_is_told(durable: Re
 
 FORKING = """
 import os, sys
-from streamix_queue.broker.redis_publisher import RedisPublisherBroker
+from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 
 publisher = RedisPublisherBroker(sys.argv[1])
 key = sys.argv[2].encode()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from streamix_queue.broker.redis import RedisConsumerBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.core.errors import BrokerRefused, NotEnoughReplicas
 from tests.broker.backends import RedisBackend, eventually
 from tests.broker.commands import DONE, EVENT, FIELDS, bury, fresh, one, schedule

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
+from streamix_queue.core.commands import AckEntries
 from streamix_queue.core.errors import WrongKeyType
 from streamix_queue.core.retention import Trimming
-from streamix_queue.core.settlement import AckEntries
 from tests.broker.back_doors import ack_alone, add_at, set_group_id, trimming_entry_by_entry
 from tests.broker.backends import Backend, RedisBackend
 from tests.broker.trimming import DAY_MS, HOUR_MS, fill, left, take, trim

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.settlement import AckEntries
+from streamix_queue.core.commands import AckEntries
 from tests.broker.back_doors import trimming_entry_by_entry
 from tests.broker.backends import Backend, eventually
 from tests.broker.trimming import left, take, trim

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import HANDLER_TTL_MS, ConsumerBroker
+from streamix_queue.core.commands import AckEntries, Bury, Forward, Schedule
 from streamix_queue.core.errors import WrongKeyType
-from streamix_queue.core.settlement import AckEntries, Bury, Forward, Schedule
 from streamix_queue.core.wire import frame, unframe
 from tests.broker.backends import Backend
 from tests.broker.commands import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
+from streamix_queue.core.commands import Schedule
 from streamix_queue.core.errors import OutOfMemory, WrongKeyType
-from streamix_queue.core.settlement import Schedule
 from tests.broker.backends import Backend
 from tests.broker.commands import DONE, EVENT, GONE, STOLEN, ack, bury, fresh, schedule, stale
 

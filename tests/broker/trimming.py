@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streamix_queue.broker.protocol import ConsumerBroker
+from streamix_queue.core.commands import AckEntries
 from streamix_queue.core.retention import Trimming
-from streamix_queue.core.settlement import AckEntries
 from tests.broker.back_doors import add_at
 from tests.broker.backends import Backend
 

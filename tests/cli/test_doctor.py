@@ -14,7 +14,7 @@ import redis
 
 from streamix_queue import Consumer
 from streamix_queue.admin.doctor import Facts, diagnose
-from streamix_queue.core.commands import probes
+from streamix_queue.core.acl_probes import probes
 from tests.support.command import streamix
 from tests.support.members import eventually
 from tests.support.old_release import OldRelease

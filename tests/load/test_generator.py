@@ -16,8 +16,8 @@ import pytest
 
 from load.machine import ROOT
 from load.publish import Generator, _duration, _payloads, main
-from streamix_queue._loopback import free_loopback_port
 from streamix_queue.core.wire import decode
+from streamix_queue.local_server.loopback import free_loopback_port
 from tests.support.servers import Server
 
 # As if it were installed, which a test run need not have done.

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from streamix_queue._loopback import free_loopback_port
-from streamix_queue._owned_process import OwnedProcess
+from streamix_queue.local_server.loopback import free_loopback_port
+from streamix_queue.local_server.process import OwnedProcess
 
 __all__ = ["Prometheus"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streamix_queue.broker.redis import RedisConsumerBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 
 __all__ = ["crash_the_scheduler", "hang_the_reading"]
 

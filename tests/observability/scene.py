@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from streamix_queue._owned_process import OwnedProcess
+from streamix_queue.local_server.process import OwnedProcess
 from tests.observability.live_rules import live_rules
 from tests.observability.prometheus_server import Prometheus
 from tests.observability.roles import FAULTS

@@ -16,8 +16,8 @@ import click
 import pytest
 import yaml
 
-from streamix_queue._owned_process import OwnedProcess
 from streamix_queue.cli.root import VERBS, streamix
+from streamix_queue.local_server.process import OwnedProcess
 from streamix_telemetry import trace_names
 from streamix_telemetry.settlement_metrics import OUTCOMES
 from tests.observability.reference import README, TABLES, section

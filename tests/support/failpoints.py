@@ -7,8 +7,8 @@ import signal
 from collections.abc import Sequence
 
 from streamix_queue.broker.protocol import Answer
-from streamix_queue.broker.redis import RedisConsumerBroker
-from streamix_queue.core.settlement import AckEntries, Bury, Command, Forward, HandBack, Schedule
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
+from streamix_queue.core.commands import AckEntries, Bury, Command, Forward, HandBack, Schedule
 
 __all__ = ["install"]
 

@@ -11,19 +11,20 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from streamix_queue.actors.dispatch import Dispatch
 from streamix_queue.actors.fetcher import Fetcher
-from streamix_queue.actors.leases import LeaseTable
+from streamix_queue.actors.planner import Planner
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
 from streamix_queue.actors.router import Router
-from streamix_queue.actors.settlements import Planner
 from streamix_queue.actors.settler import Settler
 from streamix_queue.actors.worker import Worker
-from streamix_queue.broker import redis, redis_settle
-from streamix_queue.broker.link import Script
+from streamix_queue.broker.redis import consumer as redis
+from streamix_queue.broker.redis import settle as redis_settle
+from streamix_queue.broker.redis.link import Script
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK
+from streamix_queue.held.dispatch import Dispatch
+from streamix_queue.held.table import LeaseTable
 
 __all__ = ["MUTANTS", "apply"]
 

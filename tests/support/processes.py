@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamix_queue._owned_process import OwnedProcess
+from streamix_queue.local_server.process import OwnedProcess
 from tests.support.fact_log import LogReader, Record
 
 __all__ = ["ConsumerProcess", "gone", "wait_until_gone"]

@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from streamix_queue.broker.link import load_script
+from streamix_queue.broker.redis.link import load_script
 
 __all__ = ["Fault", "Proxy"]
 

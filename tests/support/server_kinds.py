@@ -19,7 +19,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamix_queue._server_binary import EmbeddedServerNotFound, find_server, packaged_program
+from streamix_queue.local_server.binary import EmbeddedServerNotFound, find_server, packaged_program
 
 
 @dataclass(frozen=True)

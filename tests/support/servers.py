@@ -19,9 +19,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from streamix_queue._loopback import free_loopback_port, probe
-from streamix_queue._owned_process import OwnedProcess
 from streamix_queue.embedded import find_server
+from streamix_queue.local_server.loopback import free_loopback_port, probe
+from streamix_queue.local_server.process import OwnedProcess
 from tests.support.server_kinds import KINDS, ServerMissing, fetch, locate, require
 
 if TYPE_CHECKING:

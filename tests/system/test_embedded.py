@@ -16,8 +16,8 @@ import pytest
 import redis
 
 from streamix_queue import embedded
-from streamix_queue._loopback import free_loopback_port
 from streamix_queue.embedded import EmbeddedServer, EmbeddedServerError
+from streamix_queue.local_server.loopback import free_loopback_port
 from tests.support.processes import gone, wait_until_gone
 from tests.support.servers import KINDS, require
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streamix_queue import _server_binary
 from streamix_queue.embedded import EmbeddedServerNotFound, ServerBinary, find_server
+from streamix_queue.local_server import binary as _server_binary
 from tests.support.servers import require
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from streamix_queue import (
     consume,
     publish,
 )
-from streamix_queue._loopback import free_loopback_port
+from streamix_queue.local_server.loopback import free_loopback_port
 from tests.support.members import Handler
 from tests.support.servers import Server
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from streamix_queue import Consumer, Publisher, RestartsExceeded, StreamMessage
-from streamix_queue.actors.execution import Executor
+from streamix_queue.actors.executor import Executor
 from streamix_queue.actors.fetcher import Fetcher
 from streamix_queue.actors.renewer import Renewer
 from streamix_queue.actors.scheduler import Scheduler
-from streamix_queue.broker.redis import RedisConsumerBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from tests.support.members import Handler, eventually, member, pending
 from tests.support.processes import ConsumerProcess
 from tests.support.proxy import Proxy

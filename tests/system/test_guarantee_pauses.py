@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamix_queue.broker.redis import RedisConsumerBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.core.keys import Keys
 from tests.support.fleet import Fleet
 from tests.support.servers import Server

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from streamix_queue import Publisher
-from streamix_queue.broker.redis import RedisConsumerBroker
+from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.core.facts import BrokerDown, Fact
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.upkeep_facts import UpkeepRefused

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from streamix_queue._loopback import free_loopback_port
+from streamix_queue.local_server.loopback import free_loopback_port
 from tests.support.processes import wait_until_gone
 from tests.support.servers import KINDS, Server, require
 

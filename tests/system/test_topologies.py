@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from streamix_queue import BrokerUnavailable, ClusterKeyError, ConfigError, Consumer, Publisher
-from streamix_queue._loopback import free_loopback_port
+from streamix_queue.local_server.loopback import free_loopback_port
 from tests.support.servers import Server, locate
 
 SOON_S = 30.0

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from streamix_queue import Publisher
-from streamix_queue._loopback import free_loopback_port
+from streamix_queue.local_server.loopback import free_loopback_port
 from tests.support.command import Running
 from tests.support.members import eventually
 from tests.support.servers import Server

@@ -13,7 +13,7 @@ import pytest
 import redis
 from redis._parsers.base import BaseParser
 
-from streamix_queue.broker.errors import classify
+from streamix_queue.broker.redis.errors import classify
 from streamix_queue.core.errors import (
     BrokerError,
     BrokerRefused,

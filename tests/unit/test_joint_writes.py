@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from streamix_queue import joint_writes
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.wire import Fields
-from streamix_queue.joint_writes import JointWrites
+from streamix_queue.publishing import joint_writes
+from streamix_queue.publishing.joint_writes import JointWrites
 
 SOON_S = 20.0
 MOST = joint_writes._MOST_UNDER_WAY

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamix_queue.actors.settlements import Batch, Planner
+from streamix_queue.actors.planner import Batch, Planner
+from streamix_queue.core.commands import (
+    Absolve,
+    AckEntries,
+    Bury,
+    Command,
+    Forward,
+    HandBack,
+    Lease,
+    Schedule,
+)
 from streamix_queue.core.dead_letter import Origin, read_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.keys import Keys
@@ -23,16 +33,6 @@ from streamix_queue.core.outcome import (
     Outcome,
     Reason,
     RetryLater,
-)
-from streamix_queue.core.settlement import (
-    Absolve,
-    AckEntries,
-    Bury,
-    Command,
-    Forward,
-    HandBack,
-    Lease,
-    Schedule,
 )
 from streamix_queue.core.wire import (
     MESSAGE,

@@ -12,8 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from streamix_queue import Consumer, Publisher
-from streamix_queue.actors.execution import describe
-from streamix_queue.broker.link import Link
+from streamix_queue.actors.executor import describe
+from streamix_queue.broker.redis.link import Link
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.redact import redact_text, redact_url
 from tests.support.refusals import refusal

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamix_queue.core.settlement import (
+from streamix_queue.core.commands import (
     Absolve,
     AckEntries,
     Bury,

@@ -10,7 +10,7 @@ from streamix_queue.admin.doctor.gather import gather
 from streamix_queue.admin.doctor.server_checks import SERVER_CHECKS
 from streamix_queue.admin.doctor.stream_checks import STREAM_CHECKS
 from streamix_queue.admin.session import check_place, check_timeout
-from streamix_queue.broker.redis_doctor import RedisDoctorBroker
+from streamix_queue.broker.redis.doctor import RedisDoctorBroker
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number
 
 __all__ = ["Facts", "Finding", "GroupFacts", "MemberFacts", "diagnose", "examine"]

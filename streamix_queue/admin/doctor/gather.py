@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamix_queue.admin.doctor.facts import Facts, GroupFacts, MemberFacts
-from streamix_queue.broker.redis_doctor import RedisDoctorBroker
+from streamix_queue.broker.redis.doctor import RedisDoctorBroker
 from streamix_queue.core.entry_ids import added_at_s
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.texts import as_text

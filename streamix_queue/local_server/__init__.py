@@ -1,0 +1,1 @@
+"""Finding, starting and stopping a server program on this machine, for the embedded server."""
