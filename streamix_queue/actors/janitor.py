@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable
 
 from streamix_queue.actors.broker_actor import BrokerActor
-from streamix_queue.broker.protocol import ConsumerBroker, Turn
+from streamix_queue.broker.protocol import ConsumerBroker, Duty
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable, GroupMissing
-from streamix_queue.core.keys import Keys
-from streamix_queue.core.retention import PINNED_AFTER_MS, Trimming
-from streamix_queue.core.upkeep_facts import (
+from streamix_queue.core.facts import (
     NamesRemoved,
     PinsSeen,
     StreamPinned,
@@ -19,6 +17,8 @@ from streamix_queue.core.upkeep_facts import (
     StreamUnpinned,
     UpkeepRefused,
 )
+from streamix_queue.core.keys import Keys
+from streamix_queue.core.retention import PINNED_AFTER_MS, Trimming
 from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Janitor", "look_every"]
@@ -65,7 +65,7 @@ class Janitor(BrokerActor):
         self._notice = notice
         self._limit = _FIRST
         self._round_trip_s = 0.0
-        self._turn_until = 0.0
+        self._duty_until = 0.0
         self._wait_s = self._a_while()
         self._next_chores = 0.0
         self._pinning: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Janitor(BrokerActor):
 
     def setup(self) -> None:
         """Note our wish before anybody else trims."""
-        self._guarded("turn", self._take_turn)
+        self._guarded("duty", self._take_duty)
         self.answered()  # it may have been tried before, and the next look is far away
 
     def step(self) -> None:
@@ -89,14 +89,14 @@ class Janitor(BrokerActor):
         return self._every_s * random.uniform(0.7, 1.0)  # noqa: S311 - spreads the members
 
     def run_once(self) -> None:
-        """One look; all that is to be done if it is our turn."""
-        turn = self._guarded("turn", self._take_turn) or Turn(stream=False, group=False)
-        if turn.stream and self._keep_ms is not None:
+        """One look; all that is to be done if it is our duty."""
+        duty = self._guarded("duty", self._take_duty) or Duty(stream=False, group=False)
+        if duty.stream and self._keep_ms is not None:
             self._guarded("trim", self._trim_stream)
         elif self._saw_pins:
             self._saw_pins = False
             self._notice(PinsSeen(self._keys.stream_name, ()))
-        if turn.group and time.monotonic() >= self._next_chores:
+        if duty.group and time.monotonic() >= self._next_chores:
             self._next_chores = time.monotonic() + _CHORES_EVERY_S
             self._guarded("inboxes", self._clear_inboxes)
             self._guarded("names", self._remove_names)
@@ -105,13 +105,13 @@ class Janitor(BrokerActor):
 
     # --- the stream -----------------------------------------------------------------------------
 
-    def _take_turn(self) -> Turn:
+    def _take_duty(self) -> Duty:
         began = time.monotonic()
         ttl_s = 2.5 * self._every_s
-        turn = self.broker.take_turn(self._keep_ms, round(ttl_s * 1000))
+        duty = self.broker.take_duty(self._keep_ms, round(ttl_s * 1000))
         self._round_trip_s = time.monotonic() - began
-        self._turn_until = began + ttl_s / 2
-        return turn
+        self._duty_until = began + ttl_s / 2
+        return duty
 
     def _trim_stream(self) -> None:
         total, answer = 0, Trimming()
@@ -120,7 +120,7 @@ class Janitor(BrokerActor):
             total += answer.removed
             if not answer.removed or self.pause(_BREATH_S):
                 break
-            if time.monotonic() > self._turn_until and not self._take_turn().stream:
+            if time.monotonic() > self._duty_until and not self._take_duty().stream:
                 break
         if total:
             self._notice(StreamTrimmed(self._keys.stream_name, total, answer.length))
@@ -176,7 +176,7 @@ class Janitor(BrokerActor):
 
     # --- refusals -------------------------------------------------------------------------------
 
-    def _guarded(self, chore: str, work: Callable[[], Turn | None]) -> Turn | None:
+    def _guarded(self, chore: str, work: Callable[[], Duty | None]) -> Duty | None:
         """Do ``work``. What Redis refuses must not look like an outage: everything else may go on."""
         try:
             result = work()

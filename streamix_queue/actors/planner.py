@@ -7,20 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from streamix_queue.core.commands import (
-    Absolve,
-    AckEntries,
-    Bury,
-    Command,
-    Forward,
-    HandBack,
-    Lease,
-    Schedule,
-)
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.dead_letter import Origin, dead_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.outcome import Ack, DeadLetter, HandOver, Park, Release, RetryLater
+from streamix_queue.core.outcome import Ack, DeadLetter, HandBack, HandOver, Park, RetryLater
 from streamix_queue.core.wire import Attempt, History, for_retry, history_of, with_history
 
 __all__ = ["Batch", "Planner"]
@@ -44,8 +36,8 @@ class Batch(msgspec.Struct, eq=False, gc=False):
     def resend(self) -> None:
         """Make it fit for a second try: "not pending" may now mean that the first was done."""
         self.sent_before = True
-        if isinstance(self.command, (Schedule, Bury, Forward)):
-            self.command = replace(self.command, lease=replace(self.command.lease, fresh=False))
+        if isinstance(self.command, commands.FENCED):
+            self.command = replace(self.command, fence=replace(self.command.fence, or_absent=False))
 
 
 class Planner:
@@ -85,16 +77,20 @@ class Planner:
                     absolved.append(delivery)
             elif delivery.lost:
                 forgotten.append(delivery)
-            elif isinstance(outcome, Release):
+            elif isinstance(outcome, HandBack):
                 released.setdefault(delivery.key, []).append(delivery)
             else:
-                lease = _lease(delivery)
-                batches.append(Batch(self._single(delivery, lease, now, new_id), [delivery]))
-        batches += [Batch(AckEntries(part[0].key, [d.entry_id for d in part]), part) for part in _parts(acks)]
+                fence = _fence(delivery)
+                batches.append(Batch(self._single(delivery, fence, now, new_id), [delivery]))
+        batches += [
+            Batch(commands.Ack(part[0].key, [d.entry_id for d in part]), part) for part in _parts(acks)
+        ]
         if absolved:
-            batches.append(Batch(Absolve([_lease(d) for d in absolved]), []))
+            batches.append(Batch(commands.Absolve([_fence(d) for d in absolved]), []))
         idle_ms = round(self._lease_s * 1000)
-        batches += [Batch(HandBack([_lease(d) for d in part], idle_ms), part) for part in _parts(released)]
+        batches += [
+            Batch(commands.HandBack([_fence(d) for d in part], idle_ms), part) for part in _parts(released)
+        ]
         return batches, forgotten
 
     def insist(self, batch: Batch, *, monotonic: float) -> bool:
@@ -108,13 +104,13 @@ class Planner:
             monotonic: ``time.monotonic()`` after the answer.
         """
         command = batch.command
-        if batch.sent_before or not isinstance(command, (Schedule, Bury, Forward)) or command.lease.fresh:
+        if batch.sent_before or not isinstance(command, commands.FENCED) or command.fence.or_absent:
             return False
         (delivery,) = batch.deliveries
-        same_lease = delivery.deliveries == command.lease.deliveries
+        same_lease = delivery.deliveries == command.fence.deliveries
         if not same_lease or monotonic - delivery.leased_at >= self._lease_s:
             return False
-        batch.command = replace(command, lease=replace(command.lease, fresh=True))
+        batch.command = replace(command, fence=replace(command.fence, or_absent=True))
         return True
 
     def let_go(self, deliveries: Sequence[Delivery]) -> list[Batch]:
@@ -123,20 +119,22 @@ class Planner:
         With one delivery fewer and no longer suspects, for they killed no process. They settle
         nothing themselves, so the batches hold no deliveries.
         """
-        leases: dict[bytes, list[Lease]] = {}
+        fences: dict[bytes, list[Fence]] = {}
         for delivery in deliveries:
-            leases.setdefault(delivery.key, []).append(_lease(delivery))
-        batches = [Batch(HandBack(each, 0), []) for each in leases.values()]
-        suspects = [_lease(d) for d in deliveries if d.suspect]
-        return [*batches, Batch(Absolve(suspects), [])] if suspects else batches
+            fences.setdefault(delivery.key, []).append(_fence(delivery))
+        batches = [Batch(commands.HandBack(each, 0), []) for each in fences.values()]
+        suspects = [_fence(d) for d in deliveries if d.suspect]
+        return [*batches, Batch(commands.Absolve(suspects), [])] if suspects else batches
 
-    def _single(self, delivery: Delivery, lease: Lease, now: str, new_id: Callable[[], str]) -> Command:
+    def _single(self, delivery: Delivery, fence: Fence, now: str, new_id: Callable[[], str]) -> Command:
         outcome = delivery.outcome
         if isinstance(outcome, RetryLater):
-            return self._schedule(delivery, lease, outcome, now)
+            return self._schedule(delivery, fence, outcome, now)
         if isinstance(outcome, DeadLetter):
             attempts = self._attempts(delivery, now)
-            return Bury(lease, dead_letter(delivery, outcome.reason, self._origin, attempts, new_id(), now))
+            return commands.DeadLetter(
+                fence, dead_letter(delivery, outcome.reason, self._origin, attempts, new_id(), now)
+            )
         assert isinstance(outcome, (HandOver, Park))
         assert delivery.raw is not None
         history = history_of(delivery.history)
@@ -144,14 +142,19 @@ class Planner:
             history.source_id = delivery.entry_id.decode()
         history.cause = history.cause or "handover"
         fields = with_history(delivery.raw, delivery.extras, history)
-        return Forward(lease, delivery.event, fields, always=isinstance(outcome, Park))
+        command = commands.Park if isinstance(outcome, Park) else commands.HandOver
+        return command(fence, delivery.event, fields)
 
-    def _schedule(self, delivery: Delivery, lease: Lease, outcome: RetryLater, now: str) -> Schedule:
+    def _schedule(
+        self, delivery: Delivery, fence: Fence, outcome: RetryLater, now: str
+    ) -> commands.RetryLater:
         assert delivery.message is not None
         assert delivery.raw is not None
         history = self._history_with_attempt(delivery, now)
         raw = for_retry(delivery.raw, delivery.message.retries + 1, now)
-        return Schedule(lease, outcome.delay_ms, delivery.event, with_history(raw, delivery.extras, history))
+        return commands.RetryLater(
+            fence, outcome.delay_ms, delivery.event, with_history(raw, delivery.extras, history)
+        )
 
     def _history_with_attempt(self, delivery: Delivery, now: str) -> History:
         history = history_of(delivery.history)
@@ -173,9 +176,9 @@ class Planner:
         return history_of(delivery.history).attempts
 
 
-def _lease(delivery: Delivery) -> Lease:
+def _fence(delivery: Delivery) -> Fence:
     # That a lease has not lapsed yet proves nothing here: we may be frozen before the command is sent.
-    return Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh=delivery.orphan)
+    return Fence(delivery.key, delivery.entry_id, delivery.deliveries, or_absent=delivery.orphan)
 
 
 def _parts(by_stream: dict[bytes, list[Delivery]]) -> Iterator[list[Delivery]]:

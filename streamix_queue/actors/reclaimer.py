@@ -15,12 +15,13 @@ from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.actors.lost_replies import pick_up_lost
 from streamix_queue.actors.router import Router
 from streamix_queue.broker.protocol import Claimed, ConsumerBroker, Standing
-from streamix_queue.core.commands import Bury, Lease
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Fence
 from streamix_queue.core.dead_letter import Origin, trimmed_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Reclaimed, SuspectStarted, Trimmed
-from streamix_queue.core.outcome import PARK, RELEASE, DeadLetter, Outcome, Reason
+from streamix_queue.core.outcome import HAND_BACK, PARK, DeadLetter, Outcome, Reason
 from streamix_queue.held.dispatch import Dispatch
 from streamix_queue.held.groups import MendGroups
 from streamix_queue.held.table import LeaseTable
@@ -205,7 +206,9 @@ class Reclaimer(BrokerActor):
             key, entry_id = self._unmarked[0]
             now = datetime.now(timezone.utc).isoformat()
             letter = trimmed_letter(entry_id, self._origin, str(uuid.uuid4()), now)
-            (answer,) = self.broker.settle([Bury(Lease(key, entry_id, 0, fresh=True), letter)])
+            (answer,) = self.broker.settle(
+                [commands.DeadLetter(Fence(key, entry_id, 0, or_absent=True), letter)]
+            )
             if isinstance(answer, Exception):
                 return
             self._unmarked.popleft()
@@ -226,19 +229,19 @@ class Reclaimer(BrokerActor):
             return
         delivery = waiting[0]
         if delivery.lost:
-            self._router.settle(waiting.popleft(), RELEASE)
+            self._router.settle(waiting.popleft(), HAND_BACK)
             return
         if not self._is_fresh(delivery):
             self._renew(delivery)
             return
-        lease = Lease(delivery.key, delivery.entry_id, delivery.deliveries, fresh=True)
+        lease = Fence(delivery.key, delivery.entry_id, delivery.deliveries, or_absent=True)
         starts = self.broker.suspect(lease)
         if starts and not self._is_fresh(delivery):
             return  # Redis took its time. Asked again after a renewal, it counts this start only once.
         waiting.popleft()
         if starts == 0:
             delivery.lost = True
-            self._router.settle(delivery, RELEASE)
+            self._router.settle(delivery, HAND_BACK)
             return
         self._last, self._last_ended_at = delivery, 0.0
         if starts >= self._max_deliveries:
@@ -250,7 +253,7 @@ class Reclaimer(BrokerActor):
             self._end(delivery, outcome)
         elif not self._dispatch.put_suspect(delivery):
             # Paused, or closed meanwhile: we are stopping.
-            self._end(delivery, PARK if self._dispatch.is_paused(delivery.event) else RELEASE)
+            self._end(delivery, PARK if self._dispatch.is_paused(delivery.event) else HAND_BACK)
 
     def _end(self, delivery: Delivery, outcome: Outcome) -> None:
         """Settle a suspect that was counted and is not run."""

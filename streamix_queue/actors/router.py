@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from streamix_queue.actors.worker import Letters
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import Malformed
-from streamix_queue.core.outcome import HAND_OVER, PARK, RELEASE, DeadLetter, Outcome, Reason
+from streamix_queue.core.outcome import HAND_BACK, HAND_OVER, PARK, DeadLetter, Outcome, Reason
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import decode, envelope_of
 from streamix_queue.held.dispatch import Dispatch
@@ -47,7 +47,7 @@ class Router:
                 delivery.outcome = outcome
                 settled.append(delivery)
         for delivery in self._dispatch.put(runnable):
-            delivery.outcome = RELEASE if self._dispatch.closed else PARK
+            delivery.outcome = HAND_BACK if self._dispatch.closed else PARK
             settled.append(delivery)
         if settled:
             self._settler.put(settled)
@@ -77,7 +77,7 @@ class Router:
     def release(self, deliveries: list[Delivery]) -> None:
         """Hand back what was never started."""
         for delivery in deliveries:
-            delivery.outcome = RELEASE
+            delivery.outcome = HAND_BACK
         if deliveries:
             self._settler.put(deliveries)
 

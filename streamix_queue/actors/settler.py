@@ -12,7 +12,8 @@ from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.actors.planner import Batch, Planner
 from streamix_queue.actors.worker import Letters
 from streamix_queue.broker.protocol import Answer, ConsumerBroker
-from streamix_queue.core.commands import HandBack, Schedule, Verdict
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Verdict
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
@@ -35,7 +36,7 @@ class Unconfirmed:
 
     Attributes:
         letters: Not planned yet.
-        batches: To be sent now, with ``fresh`` taken off those that may have been carried out.
+        batches: To be sent now, with ``or_absent`` taken off those that may have been carried out.
         held: Refused for now (out of memory, a key of the wrong type): tried again at a time.
     """
 
@@ -135,7 +136,7 @@ class Settler(BrokerActor):
             else:
                 if answer is Verdict.DROPPED:
                     batch.deliveries[0].source = "dropped"
-                elif isinstance(batch.command, Schedule):
+                elif isinstance(batch.command, commands.RetryLater):
                     self._retries.ring(batch.command.delay_ms / 1000)
                 settled += batch.deliveries
         if settled:
@@ -164,7 +165,7 @@ class Settler(BrokerActor):
         Under a name that two processes share it could be the other's by now, with the very same
         delivery count; if it was not handed back, its lease lapses.
         """
-        if isinstance(batch.command, HandBack):
+        if isinstance(batch.command, commands.HandBack):
             self._leases.remove(batch.deliveries)
             return False
         batch.resend()

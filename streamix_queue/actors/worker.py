@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from streamix_queue.actors.executor import Executor
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.outcome import RELEASE
+from streamix_queue.core.outcome import HAND_BACK
 from streamix_queue.held.dispatch import Dispatch, Turn
 from streamix_queue.runtime import Actor, Closed, Mailbox
 
@@ -62,7 +62,7 @@ class Worker(Actor):
             # Another member may be at it already, or will be any moment: not to be started.
             if delivery.lost or time.monotonic() - delivery.leased_at > lease_s:
                 delivery.lost = True
-                delivery.outcome = RELEASE
+                delivery.outcome = HAND_BACK
             else:
                 run(delivery)
                 ran += 1
@@ -99,6 +99,6 @@ class Worker(Actor):
         if not deliveries:
             return
         for delivery in deliveries:
-            delivery.outcome = RELEASE
+            delivery.outcome = HAND_BACK
         with suppress(Closed):  # the settler has ended: the leases lapse, and another member takes over
             self._settler.put(deliveries)

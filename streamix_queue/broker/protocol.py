@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from streamix_queue.core.commands import Command, Lease, Verdict
+from streamix_queue.core.commands import Command, Fence, Verdict
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.retention import Trimming
 
@@ -22,12 +22,12 @@ __all__ = [
     "Claimed",
     "ConsumerBroker",
     "Due",
+    "Duty",
     "Entry",
     "MakeBroker",
     "PublisherBroker",
     "Standing",
     "Taken",
-    "Turn",
     "UpkeepBroker",
 ]
 
@@ -79,8 +79,8 @@ class Due:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Answer to `UpkeepBroker.take_turn`: what is ours to look after, until the next one."""
+class Duty:
+    """Answer to `UpkeepBroker.take_duty`: what is ours to look after, until the next one."""
 
     stream: bool
     group: bool
@@ -103,7 +103,7 @@ class Backlog:
 class UpkeepBroker(Protocol):
     """What the janitor asks, and the pauses of events. Part of `ConsumerBroker`."""
 
-    def take_turn(self, keep_ms: int | None, ttl_ms: int) -> Turn:
+    def take_duty(self, keep_ms: int | None, ttl_ms: int) -> Duty:
         """Note how long this group wants everything kept; ask whether to clear up, for ``ttl_ms``.
 
         One member at a time has the turn of the stream, and one that of its group; whoever has
@@ -191,11 +191,11 @@ class ConsumerBroker(UpkeepBroker, Protocol):
         """Fetch entries that are ours already (their reply was lost); counts no delivery."""
         ...
 
-    def suspect(self, lease: Lease) -> int:
+    def suspect(self, lease: Fence) -> int:
         """Count one more start of a suspect; the number of starts, 0 if it is not ours.
 
         A delivery counts once, so this may be asked again when a reply was lost. As for commands,
-        what is pending for nobody is ours while the lease is fresh.
+        what is pending for nobody is ours while the lease is or_absent.
         """
         ...
 

@@ -11,14 +11,16 @@ from enum import IntEnum
 import msgspec
 
 __all__ = [
+    "FENCED",
     "Absolve",
-    "AckEntries",
-    "Bury",
+    "Ack",
     "Command",
-    "Forward",
+    "DeadLetter",
+    "Fence",
     "HandBack",
-    "Lease",
-    "Schedule",
+    "HandOver",
+    "Park",
+    "RetryLater",
     "Verdict",
 ]
 
@@ -28,21 +30,21 @@ class Verdict(IntEnum):
 
     DONE = 1
     DROPPED = 2
-    """`Forward` only: nobody in the group handles the event, so it was acked."""
+    """`HandOver` only: nobody in the group handles the event, so it was acked."""
     GONE = 0
     """Not pending any more: settled before (by us, if a reply was lost) or trimmed."""
     STOLEN = -1
     """Another member owns it; nothing was written."""
 
 
-class Lease(msgspec.Struct, frozen=True, gc=False):
+class Fence(msgspec.Struct, frozen=True, gc=False):
     """Our hold on one pending entry, and the proof of it.
 
     Attributes:
         key: The stream.
         entry_id: The entry.
         deliveries: The delivery count; with the consumer's name it is the fencing token.
-        fresh: It was pending for nobody while our lease ran, so nobody else can have had it: it was
+        or_absent: It was pending for nobody while our lease ran, so nobody else can have had it: it was
             trimmed or its group destroyed, and we hold the only copy. If it is pending for nobody
             still, the command is carried out all the same. To be claimed after the fact only: who
             reasons "my lease runs, so I may" can be frozen between the reasoning and the command.
@@ -51,55 +53,62 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
     key: bytes
     entry_id: bytes
     deliveries: int
-    fresh: bool
+    or_absent: bool
 
 
-class AckEntries(msgspec.Struct, frozen=True, gc=False):
+class Ack(msgspec.Struct, frozen=True, gc=False):
     """Ack entries of one stream; needs no fence, for the work is done. Answer: `DONE`."""
 
     key: bytes
     entry_ids: Sequence[bytes]
 
 
-class Schedule(msgspec.Struct, frozen=True, gc=False):
+class RetryLater(msgspec.Struct, frozen=True, gc=False):
     """Still ours? → into the delayed set, due in ``delay_ms`` → ack."""
 
-    lease: Lease
+    fence: Fence
     delay_ms: int
     event: str
     fields: Sequence[bytes]
 
 
-class Bury(msgspec.Struct, frozen=True, gc=False):
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """Still ours? → onto the dead-letter stream → ack."""
 
-    lease: Lease
+    fence: Fence
     fields: Sequence[bytes]
 
 
-class Forward(msgspec.Struct, frozen=True, gc=False):
-    """Still ours? → onto the inbox of ``event`` → ack; `DROPPED` if nobody handles it.
+class HandOver(msgspec.Struct, frozen=True, gc=False):
+    """Still ours? → onto the inbox of ``event`` → ack; `DROPPED` if nobody handles it."""
 
-    With ``always`` it goes to the inbox whoever handles it (this member does).
-    """
-
-    lease: Lease
+    fence: Fence
     event: str
     fields: Sequence[bytes]
-    always: bool = False
+
+
+class Park(msgspec.Struct, frozen=True, gc=False):
+    """Still ours? → onto the inbox of ``event`` → ack: this member handles it, but not now."""
+
+    fence: Fence
+    event: str
+    fields: Sequence[bytes]
 
 
 class HandBack(msgspec.Struct, frozen=True, gc=False):
     """Still ours? → idle for ``idle_ms`` as of now and one delivery fewer: as if never taken."""
 
-    leases: Sequence[Lease]
+    fences: Sequence[Fence]
     idle_ms: int
 
 
 class Absolve(msgspec.Struct, frozen=True, gc=False):
     """Forget that these entries were suspects: they have ended otherwise. Answer: `DONE`."""
 
-    leases: Sequence[Lease]
+    fences: Sequence[Fence]
 
 
-Command = AckEntries | Schedule | Bury | Forward | HandBack | Absolve
+Command = Ack | RetryLater | DeadLetter | HandOver | Park | HandBack | Absolve
+
+FENCED = (RetryLater, DeadLetter, HandOver, Park)
+"""Those that write the message elsewhere before they ack it."""

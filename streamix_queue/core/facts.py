@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.publication import Publication
+from streamix_queue.core.retention import Pin
 
 if TYPE_CHECKING:
     from streamix_queue.core.registration import Registration
@@ -22,6 +23,8 @@ __all__ = [
     "ActorCrashed",
     "ActorRestarted",
     "ActorStalled",
+    "BackpressureBegan",
+    "BackpressureEnded",
     "BrokerDown",
     "BrokerUp",
     "Called",
@@ -29,13 +32,17 @@ __all__ = [
     "DeadLetterReplayed",
     "Drained",
     "Draining",
+    "EventPaused",
+    "EventResumed",
     "Fact",
     "Fetched",
     "GroupCreated",
     "Interceptor",
     "LeaseLost",
+    "NamesRemoved",
     "NullInterceptor",
     "Observer",
+    "PinsSeen",
     "Polled",
     "Promoted",
     "Published",
@@ -44,10 +51,15 @@ __all__ = [
     "ReplayInterceptor",
     "SettleFailed",
     "Settled",
+    "Shed",
+    "StreamPinned",
+    "StreamTrimmed",
+    "StreamUnpinned",
     "SuspectStarted",
     "Throttled",
     "Trimmed",
     "Unreadable",
+    "UpkeepRefused",
 ]
 
 
@@ -277,6 +289,104 @@ class Drained(Fact):
 
     abandoned: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class StreamTrimmed(Fact):
+    """Entries that no group needs were removed from a stream; ``length`` are left."""
+
+    key: str
+    count: int
+    length: int
+
+
+@dataclass(frozen=True)
+class StreamPinned(Fact):
+    """Groups are so far behind that the stream grows for their sake; stated when they change.
+
+    ``pins`` are the furthest, of ``count`` in all.
+    """
+
+    stream: str
+    pins: tuple[Pin, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class StreamUnpinned(Fact):
+    """No group is far behind any more."""
+
+    stream: str
+
+
+@dataclass(frozen=True)
+class PinsSeen(Fact):
+    """What the janitor found at this look, for gauges; no pins as well when another looks now."""
+
+    stream: str
+    pins: tuple[Pin, ...]
+
+
+@dataclass(frozen=True)
+class NamesRemoved(Fact):
+    """Consumers of the group that had nothing pending and were silent for long."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UpkeepRefused(Fact):
+    """Redis refuses a chore of the janitor; stated once, until it works again.
+
+    ``chore`` is ``duty``, ``trim``, ``inboxes``, ``names`` or ``suspects``.
+    """
+
+    chore: str
+    error_type: str
+    error: str
+
+
+@dataclass(frozen=True)
+class EventPaused(Fact):
+    """An operator paused an event of the group; ``parked`` deliveries went back to its inbox."""
+
+    event: str
+    parked: int
+
+
+@dataclass(frozen=True)
+class EventResumed(Fact):
+    """It is started again."""
+
+    event: str
+
+
+@dataclass(frozen=True)
+class BackpressureBegan(Fact):
+    """The slowest group is ``backlog`` messages behind, and that is ``limit``: publishing is held back."""
+
+    stream: str
+    group: str
+    backlog: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class BackpressureEnded(Fact):
+    """It has caught up so far that publishing goes on; it was held back for ``seconds``."""
+
+    stream: str
+    group: str
+    backlog: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Shed(Fact):
+    """Messages that were not published, by choice, because the slowest group was too far behind."""
+
+    stream: str
+    count: int
 
 
 class Observer(Protocol):

@@ -10,17 +10,17 @@ from streamix_queue.core.errors import Reject, Retry
 
 __all__ = [
     "ACK",
+    "HAND_BACK",
     "HAND_OVER",
     "PARK",
-    "RELEASE",
     "Ack",
     "DeadLetter",
+    "HandBack",
     "HandOver",
     "Outcome",
     "Park",
     "Policy",
     "Reason",
-    "Release",
     "RetryLater",
     "decide",
 ]
@@ -78,18 +78,18 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class HandBack:
     """Never started: handed back at once, without counting an attempt."""
 
-    name: str = "release"
+    name: str = "hand_back"
 
 
-Outcome = Ack | RetryLater | DeadLetter | HandOver | Park | Release
+Outcome = Ack | RetryLater | DeadLetter | HandOver | Park | HandBack
 
 ACK: Final = Ack()
 HAND_OVER: Final = HandOver()
 PARK: Final = Park()
-RELEASE: Final = Release()
+HAND_BACK: Final = HandBack()
 
 
 @dataclass(frozen=True)

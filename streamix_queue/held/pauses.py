@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.upkeep_facts import EventPaused, EventResumed
+from streamix_queue.core.facts import EventPaused, EventResumed
 from streamix_queue.held.dispatch import Dispatch
 from streamix_queue.telling.observers import Notice
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.outcome import Release
+from streamix_queue.core.outcome import HandBack
 from streamix_queue.runtime import Credits
 
 __all__ = ["LeaseTable"]
@@ -49,7 +49,7 @@ class LeaseTable:
                 if first is delivery:
                     continue
                 again += 1
-                if isinstance(first.outcome, Release):
+                if isinstance(first.outcome, HandBack):
                     held[delivery.entry_id] = delivery
                 else:
                     first.deliveries = delivery.deliveries

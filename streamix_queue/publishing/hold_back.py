@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 from streamix_queue.broker.protocol import Backlog, PublisherBroker
 from streamix_queue.core.errors import BacklogFull, BrokerUnavailable
-from streamix_queue.core.facts import Fact
+from streamix_queue.core.facts import BackpressureBegan, BackpressureEnded, Fact
 from streamix_queue.core.hold_back import allowance, low_watermark
-from streamix_queue.core.upkeep_facts import BackpressureBegan, BackpressureEnded
 
 __all__ = ["Backpressure"]
 

@@ -21,10 +21,9 @@ from streamix_queue.core.errors import (
     NotEnoughReplicas,
     PublishUnknown,
 )
-from streamix_queue.core.facts import Interceptor, Observer, Published
+from streamix_queue.core.facts import Interceptor, Observer, Published, Shed
 from streamix_queue.core.message import ShedMessage, StreamMessage
 from streamix_queue.core.publication import Publication
-from streamix_queue.core.upkeep_facts import Shed
 from streamix_queue.core.wire import MESSAGE, Fields, build, carrier_fields, encode
 from streamix_queue.publishing.hold_back import Backpressure
 from streamix_queue.publishing.joint_writes import JointWrites

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from streamix_queue.core import facts, upkeep_facts
+from streamix_queue.core import facts
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.retention import Pin
 from streamix_queue.core.vitals import Vitals
@@ -62,8 +62,8 @@ class ConsumerMetrics:
             facts.BrokerUp: self._up,
             facts.ActorCrashed: lambda _: self._of_group("worker_restarts", "crash"),
             facts.ActorStalled: lambda _: self._of_group("worker_restarts", "stuck"),
-            upkeep_facts.StreamTrimmed: self._removed,
-            upkeep_facts.PinsSeen: self._saw_pins,
+            facts.StreamTrimmed: self._removed,
+            facts.PinsSeen: self._saw_pins,
             facts.Drained: lambda fact: self._of_group("shutdown_abandoned_messages", by=fact.abandoned),
         }
         with store.lock:
@@ -123,12 +123,12 @@ class ConsumerMetrics:
             self._add("reclaimed_messages", "deleted")
             self._add("dead_lettered_messages", Reason.TRIMMED)
 
-    def _removed(self, fact: upkeep_facts.StreamTrimmed) -> None:
+    def _removed(self, fact: facts.StreamTrimmed) -> None:
         if fact.key == self._stream:
             with self._store.lock:
                 self._store.counter("streamix_trimmed_entries_total", self._stream).value += fact.count
 
-    def _saw_pins(self, fact: upkeep_facts.PinsSeen) -> None:
+    def _saw_pins(self, fact: facts.PinsSeen) -> None:
         self._pins = fact.pins
 
     def _unreadable(self, fact: facts.Unreadable) -> None:
@@ -210,10 +210,10 @@ class PublisherMetrics:
         """Count a publish, and what it asked of Redis."""
         if isinstance(fact, facts.Called):
             count_call(self._store, fact)
-        elif isinstance(fact, upkeep_facts.Shed):
+        elif isinstance(fact, facts.Shed):
             with self._store.lock:
                 self._shed.value += fact.count
-        elif isinstance(fact, upkeep_facts.BackpressureEnded):
+        elif isinstance(fact, facts.BackpressureEnded):
             with self._store.lock:
                 self._held_back.value += fact.seconds
         elif isinstance(fact, facts.Published):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from streamix_queue.core import upkeep_facts as facts
+from streamix_queue.core import facts
 from streamix_queue.core.facts import ConsumerStarted, Fact
 from streamix_telemetry.logs import Sink, printable
 

@@ -7,11 +7,11 @@ import pytest
 from streamix_queue.actors.janitor import Janitor, look_every
 from streamix_queue.broker.memory.consumer import MemoryConsumerBroker
 from streamix_queue.broker.memory.store import Hash, MemoryServer, Stream, Text, parse_id
-from streamix_queue.core.commands import AckEntries
+from streamix_queue.core import commands
 from streamix_queue.core.errors import BrokerRefused, BrokerUnavailable, OutOfMemory
-from streamix_queue.core.facts import BrokerDown, BrokerUp
-from streamix_queue.core.keys import Keys
-from streamix_queue.core.upkeep_facts import (
+from streamix_queue.core.facts import (
+    BrokerDown,
+    BrokerUp,
     NamesRemoved,
     PinsSeen,
     StreamPinned,
@@ -19,6 +19,7 @@ from streamix_queue.core.upkeep_facts import (
     StreamUnpinned,
     UpkeepRefused,
 )
+from streamix_queue.core.keys import Keys
 from tests.actors.workbench import EVENT, LEASE_S, Workbench
 
 HOUR_S = 3600.0
@@ -47,7 +48,7 @@ def handled(bench: Workbench, count: int) -> list[bytes]:
     for _ in range(count):
         bench.publish()
     for key, entries in bench.me.read([bench.keys.stream], 10_000, 1):
-        bench.me.settle([AckEntries(key, [entry_id for entry_id, _ in entries])])
+        bench.me.settle([commands.Ack(key, [entry_id for entry_id, _ in entries])])
     return left(bench)
 
 
@@ -108,7 +109,7 @@ def test_dead_letters_are_never_trimmed(bench: Workbench) -> None:
 def test_only_one_member_works_at_a_time(bench: Workbench) -> None:
     handled(bench, 5)
     bench.later(1)
-    bench.broker("peer").take_turn(0, 60_000)
+    bench.broker("peer").take_duty(0, 60_000)
 
     janitor(bench).run_once()
     assert len(left(bench)) == 5
@@ -124,7 +125,7 @@ def test_who_loses_the_turn_half_way_leaves_the_rest_to_the_other(
     handled(bench, 3000)
     bench.later(1)
     one = janitor(bench)
-    one._turn_until = 0.0
+    one._duty_until = 0.0
     trim = one.broker.trim
 
     def trim_and_lose_the_turn(*args: int) -> object:
@@ -132,7 +133,7 @@ def test_who_loses_the_turn_half_way_leaves_the_rest_to_the_other(
             lock = Text(b"peer")
             lock.until_ms = bench.server.now_ms() + 60_000
             store.keys[bench.keys.janitor] = lock
-        one._turn_until = 0.0
+        one._duty_until = 0.0
         return trim(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(one.broker, "trim", trim_and_lose_the_turn)
@@ -173,7 +174,7 @@ def test_a_pinning_group_is_named_once_and_so_is_the_end_of_it(bench: Workbench)
     assert bench.stated(StreamUnpinned) == []
 
     for _, entries in abandoned.read([other.stream], 100, 1):
-        abandoned.settle([AckEntries(other.stream, [entry_id for entry_id, _ in entries])])
+        abandoned.settle([commands.Ack(other.stream, [entry_id for entry_id, _ in entries])])
     one.run_once()
     one.run_once()
 
@@ -252,11 +253,11 @@ def test_chores_are_for_once_a_minute(bench: Workbench, monkeypatch: pytest.Monk
     one.run_once()
 
     assert {"remove_idle", "forget_suspects", "registered"} < set(busy)
-    assert asked == ["take_turn", "trim"], "an idle stream costs two commands"
+    assert asked == ["take_duty", "trim"], "an idle stream costs two commands"
 
 
 @pytest.mark.parametrize("error", [BrokerRefused, OutOfMemory])
-@pytest.mark.parametrize("operation", ["take_turn", "trim", "registered", "remove_idle", "forget_suspects"])
+@pytest.mark.parametrize("operation", ["take_duty", "trim", "registered", "remove_idle", "forget_suspects"])
 def test_a_refusal_is_told_once_and_is_no_outage(
     bench: Workbench, operation: str, error: type[Exception]
 ) -> None:
@@ -297,7 +298,7 @@ def test_a_refusal_of_one_chore_leaves_the_others(bench: Workbench) -> None:
 def test_an_outage_is_over_as_soon_as_the_janitor_has_an_answer(bench: Workbench) -> None:
     one = janitor(bench)
     one._wait_s = 0.01
-    bench.server.fail_next("take_turn", BrokerUnavailable("gone"))
+    bench.server.fail_next("take_duty", BrokerUnavailable("gone"))
     with pytest.raises(BrokerUnavailable) as caught:
         one.step()
     one.on_transient(caught.value, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.outcome import RELEASE
+from streamix_queue.core.outcome import HAND_BACK
 from streamix_queue.held.table import LeaseTable
 from streamix_queue.runtime import Credits
 
@@ -68,7 +68,7 @@ def test_an_entry_that_is_on_its_way_back_and_comes_again_is_a_new_delivery() ->
     table = LeaseTable(credits_)
     first, again = held(1), held(1)
     table.add([first])
-    first.outcome = RELEASE
+    first.outcome = HAND_BACK
 
     assert table.add([again]) == [again]
     table.remove([first])

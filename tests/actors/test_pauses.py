@@ -12,10 +12,9 @@ from streamix_queue.broker.memory.consumer import MemoryConsumerBroker
 from streamix_queue.consuming.assembly import Assembly
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
-from streamix_queue.core.facts import SuspectStarted
+from streamix_queue.core.facts import EventPaused, EventResumed, SuspectStarted
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import PARK
-from streamix_queue.core.upkeep_facts import EventPaused, EventResumed
 from streamix_queue.held.dispatch import Dispatch
 from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench, registration
 

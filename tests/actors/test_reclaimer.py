@@ -11,7 +11,8 @@ import pytest
 
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.broker.protocol import Answer, Claimed
-from streamix_queue.core.commands import Command, HandBack, Lease
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import Fetched, SuspectStarted, Trimmed
@@ -85,7 +86,9 @@ def test_what_was_handed_back_is_no_suspect(bench: Workbench) -> None:
     bench.publish()
     peer = bench.broker("peer")
     ((_, ((entry_id, _),)),) = peer.read([bench.keys.stream], 1, 1)
-    peer.settle([HandBack([Lease(bench.keys.stream, entry_id, 1, fresh=True)], round(LEASE_S * 1000))])
+    peer.settle(
+        [commands.HandBack([Fence(bench.keys.stream, entry_id, 1, or_absent=True)], round(LEASE_S * 1000))]
+    )
 
     bench.reclaimer().run_once()
 
@@ -306,7 +309,7 @@ def test_what_is_being_reclaimed_is_not_taken_for_a_lost_reply(
     bench.publish()
     peer, key = bench.broker("peer"), bench.keys.stream
     ((_, ((entry_id, _),)),) = peer.read([key], 1, 1)
-    peer.settle([HandBack([Lease(key, entry_id, 1, fresh=True)], round(LEASE_S * 1000))])
+    peer.settle([commands.HandBack([Fence(key, entry_id, 1, or_absent=True)], round(LEASE_S * 1000))])
     fetcher, reclaimer = bench.fetcher(), bench.reclaimer()
     reclaim = reclaimer.broker.reclaim
     looking = threading.Thread(target=fetcher.step)

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import pytest
 
 from streamix_queue.broker.protocol import Answer
-from streamix_queue.core.commands import AckEntries, Command
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Command
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
 from streamix_queue.core.outcome import (
     ACK,
+    HAND_BACK,
     HAND_OVER,
     PARK,
-    RELEASE,
     DeadLetter,
     Outcome,
     Reason,
@@ -111,7 +112,7 @@ def test_a_parked_message_goes_to_the_inbox_of_its_event(bench: Workbench) -> No
 def test_what_never_started_is_handed_back_without_counting_a_delivery(bench: Workbench) -> None:
     bench.publish()
 
-    settle(bench, bench.deliver(), RELEASE)
+    settle(bench, bench.deliver(), HAND_BACK)
 
     claimed = bench.broker("peer").reclaim(bench.keys.stream, round(LEASE_S * 1000), b"0-0", 10)
     assert [deliveries for _, deliveries, _ in claimed.entries] == [1]
@@ -243,12 +244,12 @@ def test_the_failure_of_a_message_that_another_has_handled_meanwhile_is_not_retr
     settler, peer = bench.settler(), bench.broker("peer")
     send = settler.broker.settle
 
-    def frozen_before_it_sends(commands: Sequence[Command]) -> list[Answer]:
+    def frozen_before_it_sends(asked: Sequence[Command]) -> list[Answer]:
         bench.later(LEASE_S + 1)
         delivery.leased_at -= LEASE_S + 1
         (taken,) = peer.reclaim(delivery.key, 1, b"0-0", 9).entries
-        peer.settle([AckEntries(delivery.key, [taken[0]])])
-        return send(commands)
+        peer.settle([commands.Ack(delivery.key, [taken[0]])])
+        return send(asked)
 
     monkeypatch.setattr(settler.broker, "settle", frozen_before_it_sends)
     settler.step()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from streamix_queue.broker.memory.store import SortedSet
-from streamix_queue.core.commands import AckEntries, HandBack, Lease
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Fence
 from streamix_queue.core.delivery import Failure
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import LeaseLost, Promoted, Trimmed
@@ -64,7 +65,7 @@ def test_a_nudge_of_another_member_starts_a_sweep_and_an_old_one_does_not(bench:
     scheduler.run_once()
     assert bench.nudges == 0
 
-    peer.settle([HandBack([Lease(bench.keys.stream, entry_id, 1, fresh=True)], 60_000)])
+    peer.settle([commands.HandBack([Fence(bench.keys.stream, entry_id, 1, or_absent=True)], 60_000)])
     scheduler.run_once()
     scheduler.run_once()
 
@@ -116,7 +117,7 @@ def test_an_entry_that_is_gone_after_the_lease_lapsed_was_anothers(bench: Workbe
     """Frozen past the lease: a peer had it, and acked it. No copy of ours may be written now."""
     bench.publish()
     (mine,) = bench.deliver()
-    bench.me.settle([AckEntries(bench.keys.stream, [mine.entry_id])])
+    bench.me.settle([commands.Ack(bench.keys.stream, [mine.entry_id])])
     mine.leased_at -= LEASE_S
 
     bench.renewer().run_once()
@@ -151,7 +152,7 @@ def test_an_entry_that_was_just_acked_is_not_taken_for_a_trimmed_one(bench: Work
     bench.publish()
     (mine,) = bench.deliver()
     mine.outcome = ACK
-    bench.me.settle([AckEntries(bench.keys.stream, [mine.entry_id])])
+    bench.me.settle([commands.Ack(bench.keys.stream, [mine.entry_id])])
 
     bench.renewer().run_once()
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.commands import (
-    Absolve,
-    AckEntries,
-    Bury,
-    Command,
-    Forward,
-    HandBack,
-    Lease,
-    Schedule,
-    Verdict,
-)
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Command, Fence, Verdict
 from tests.broker.backends import Backend
 
 __all__ = [
@@ -29,33 +20,33 @@ __all__ = [
     "Fenced",
     "absolve",
     "ack",
-    "bury",
-    "forward",
-    "fresh",
+    "dead_letter",
     "hand_back",
     "one",
-    "schedule",
+    "or_absent",
+    "park",
+    "retry_later",
     "stale",
     "written",
 ]
 
 GONE, DONE, STOLEN, DROPPED = Verdict.GONE, Verdict.DONE, Verdict.STOLEN, Verdict.DROPPED
 
-Fenced = Callable[[Lease], Command]
+Fenced = Callable[[Fence], Command]
 """Makes a command that writes an entry elsewhere and then acks it."""
 
 EVENT = "user.created"
 FIELDS = [b"message", b'{"id":"1"}', b"traceparent", b"00-\xff\x00"]
 
 
-def fresh(key: bytes, entry_id: bytes, deliveries: int = 1) -> Lease:
+def or_absent(key: bytes, entry_id: bytes, deliveries: int = 1) -> Fence:
     """A lease on what was seen as ours a moment ago."""
-    return Lease(key, entry_id, deliveries, fresh=True)
+    return Fence(key, entry_id, deliveries, or_absent=True)
 
 
-def stale(key: bytes, entry_id: bytes, deliveries: int = 1) -> Lease:
+def stale(key: bytes, entry_id: bytes, deliveries: int = 1) -> Fence:
     """A lease as it is sent again after a lost reply."""
-    return Lease(key, entry_id, deliveries, fresh=False)
+    return Fence(key, entry_id, deliveries, or_absent=False)
 
 
 def one(broker: ConsumerBroker, command: Command) -> object:
@@ -64,31 +55,31 @@ def one(broker: ConsumerBroker, command: Command) -> object:
     return answer
 
 
-def ack(*leases: Lease) -> AckEntries:
-    return AckEntries(leases[0].key, [lease.entry_id for lease in leases])
+def ack(*leases: Fence) -> commands.Ack:
+    return commands.Ack(leases[0].key, [lease.entry_id for lease in leases])
 
 
-def schedule(lease: Lease, delay_ms: int = 60_000) -> Schedule:
-    return Schedule(lease, delay_ms, EVENT, FIELDS)
+def retry_later(lease: Fence, delay_ms: int = 60_000) -> commands.RetryLater:
+    return commands.RetryLater(lease, delay_ms, EVENT, FIELDS)
 
 
-def bury(lease: Lease) -> Bury:
-    return Bury(lease, FIELDS)
+def dead_letter(lease: Fence) -> commands.DeadLetter:
+    return commands.DeadLetter(lease, FIELDS)
 
 
-def forward(lease: Lease) -> Forward:
-    return Forward(lease, EVENT, FIELDS, always=True)
+def park(lease: Fence) -> commands.Park:
+    return commands.Park(lease, EVENT, FIELDS)
 
 
-def hand_back(*leases: Lease, idle_ms: int = 60_000) -> HandBack:
-    return HandBack(leases, idle_ms)
+def hand_back(*leases: Fence, idle_ms: int = 60_000) -> commands.HandBack:
+    return commands.HandBack(leases, idle_ms)
 
 
-def absolve(*leases: Lease) -> Absolve:
-    return Absolve(leases)
+def absolve(*leases: Fence) -> commands.Absolve:
+    return commands.Absolve(leases)
 
 
-FENCED: tuple[Fenced, ...] = (schedule, bury, forward)
+FENCED: tuple[Fenced, ...] = (retry_later, dead_letter, park)
 
 
 def written(backend: Backend) -> list[object]:

@@ -56,7 +56,7 @@ class LossyProxy:
 
 
 class _Connection:
-    """One client's connection, served by one thread: its requests and replies take turns."""
+    """One client's connection, served by one thread: its requests and replies take duties."""
 
     def __init__(self, client: socket.socket, server: socket.socket, losing: threading.Event) -> None:
         self._client = client

@@ -7,7 +7,7 @@ import pytest
 from streamix_queue.broker.protocol import Backlog, ConsumerBroker
 from streamix_queue.core.errors import WrongKeyType
 from tests.broker.backends import Backend
-from tests.broker.commands import EVENT, FIELDS, ack, forward, fresh, one, schedule
+from tests.broker.commands import EVENT, FIELDS, ack, one, or_absent, park, retry_later
 
 MANY = 1_000_000
 
@@ -38,7 +38,7 @@ def test_what_is_pending_counts_until_it_is_settled(backend: Backend, me: Consum
     backend.read(me, 5)
     assert behind(backend) == Backlog("g", 7)
 
-    me.settle([ack(*(fresh(backend.keys.stream, i) for i in ids[:5]))])
+    me.settle([ack(*(or_absent(backend.keys.stream, i) for i in ids[:5]))])
     assert behind(backend) == Backlog("g", 2)
 
 
@@ -47,9 +47,9 @@ def test_the_slowest_group_is_told(backend: Backend, me: ConsumerBroker) -> None
     slow.ensure_group(backend.keys.stream, "0")
     ids = fill(backend, 9)
     backend.read(me, 9)
-    me.settle([ack(*(fresh(backend.keys.stream, i) for i in ids))])
+    me.settle([ack(*(or_absent(backend.keys.stream, i) for i in ids))])
     backend.read(slow, 3)
-    slow.settle([ack(*(fresh(backend.keys.stream, i) for i in ids[:2]))])
+    slow.settle([ack(*(or_absent(backend.keys.stream, i) for i in ids[:2]))])
 
     assert behind(backend) == Backlog("slow", 7)
 
@@ -58,9 +58,9 @@ def test_waiting_retries_and_inboxes_count_too(backend: Backend, me: ConsumerBro
     me.register([EVENT])
     a, b, c = backend.leased(me, 3)
 
-    one(me, schedule(fresh(backend.keys.stream, a)))
-    one(me, forward(fresh(backend.keys.stream, b)))
-    me.settle([ack(fresh(backend.keys.stream, c))])
+    one(me, retry_later(or_absent(backend.keys.stream, a)))
+    one(me, park(or_absent(backend.keys.stream, b)))
+    me.settle([ack(or_absent(backend.keys.stream, c))])
 
     assert behind(backend) == Backlog("g", 2)
 
@@ -69,7 +69,7 @@ def test_a_lag_that_redis_does_not_know_is_counted(backend: Backend, me: Consume
     """Redis 6.2 knows none; later ones lose it when an undelivered entry is deleted."""
     ids = fill(backend, 1300)
     backend.read(me, 10)
-    me.settle([ack(*(fresh(backend.keys.stream, i) for i in ids[:10]))])
+    me.settle([ack(*(or_absent(backend.keys.stream, i) for i in ids[:10]))])
     backend.remove_entry(backend.keys.stream, ids[20])
 
     assert behind(backend) == Backlog("g", 1289)
@@ -86,7 +86,7 @@ def test_a_group_that_began_in_the_middle_is_counted_right(backend: Backend) -> 
 def test_trimmed_entries_count_no_more(backend: Backend, me: ConsumerBroker) -> None:
     ids = fill(backend, 1000)
     backend.read(me, 600)
-    me.settle([ack(*(fresh(backend.keys.stream, i) for i in ids[:600]))])
+    me.settle([ack(*(or_absent(backend.keys.stream, i) for i in ids[:600]))])
     backend.consumer("janitor").trim(backend.keys.stream, 0, 10_000, 1000)
 
     assert behind(backend) == Backlog("g", 400)

@@ -10,7 +10,7 @@ from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.core.errors import Malformed, WrongKeyType
 from streamix_queue.core.wire import frame
 from tests.broker.backends import Backend
-from tests.broker.commands import EVENT, FIELDS, fresh, schedule
+from tests.broker.commands import EVENT, FIELDS, or_absent, retry_later
 
 HOUR_MS = 3_600_000
 
@@ -57,7 +57,7 @@ def test_what_is_not_due_yet_tells_when_to_look_again(backend: Backend, me: Cons
 
 def test_a_retry_without_delay_is_due_at_once(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.settle([schedule(fresh(backend.keys.stream, entry_id), delay_ms=0)])
+    me.settle([retry_later(or_absent(backend.keys.stream, entry_id), delay_ms=0)])
 
     assert me.due(10).members == [frame([EVENT.encode(), *FIELDS])]
 

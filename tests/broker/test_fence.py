@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
-from streamix_queue.core.commands import AckEntries, Forward
+from streamix_queue.core import commands
 from tests.broker.backends import Backend
 from tests.broker.commands import (
     DONE,
@@ -17,11 +17,11 @@ from tests.broker.commands import (
     STOLEN,
     Fenced,
     ack,
-    bury,
-    fresh,
+    dead_letter,
     hand_back,
     one,
-    schedule,
+    or_absent,
+    retry_later,
     stale,
     written,
 )
@@ -34,7 +34,7 @@ THIEVES = ["thief", "me"]
 
 
 @pytest.mark.parametrize("thief", THIEVES)
-@pytest.mark.parametrize("lease", [fresh, stale])
+@pytest.mark.parametrize("lease", [or_absent, stale])
 @pytest.mark.parametrize("command", FENCED)
 def test_a_stolen_entry_cannot_be_written_elsewhere(
     backend: Backend, me: ConsumerBroker, command: Fenced, lease: type, thief: str
@@ -55,7 +55,7 @@ def test_a_stolen_entry_is_not_dropped_for_want_of_a_handler(
     (entry_id,) = backend.leased(me, 1)
     backend.steal(entry_id, thief)
 
-    assert one(me, Forward(fresh(backend.keys.stream, entry_id), EVENT, FIELDS)) == STOLEN
+    assert one(me, commands.HandOver(or_absent(backend.keys.stream, entry_id), EVENT, FIELDS)) == STOLEN
     assert backend.owner(entry_id) == (thief.encode(), 2)
 
 
@@ -64,7 +64,9 @@ def test_a_stolen_entry_cannot_be_handed_back(backend: Backend, me: ConsumerBrok
     mine, stolen = backend.leased(me, 2)
     backend.steal(stolen, thief)
 
-    assert one(me, hand_back(fresh(backend.keys.stream, mine), fresh(backend.keys.stream, stolen))) == [
+    assert one(
+        me, hand_back(or_absent(backend.keys.stream, mine), or_absent(backend.keys.stream, stolen))
+    ) == [
         DONE,
         STOLEN,
     ]
@@ -101,7 +103,7 @@ def test_a_stolen_entry_is_no_suspect_of_ours(backend: Backend, me: ConsumerBrok
     (entry_id,) = backend.leased(me, 1)
     backend.steal(entry_id, thief)
 
-    assert me.suspect(fresh(backend.keys.stream, entry_id)) == 0
+    assert me.suspect(or_absent(backend.keys.stream, entry_id)) == 0
     assert backend.mapping(backend.keys.suspects) == {}
 
 
@@ -110,7 +112,7 @@ def test_another_member_with_the_same_count_is_another_member(
     backend: Backend, me: ConsumerBroker, command: Fenced
 ) -> None:
     (entry_id,) = backend.leased(me, 1)
-    lease = fresh(backend.keys.stream, entry_id)
+    lease = or_absent(backend.keys.stream, entry_id)
     me.settle([hand_back(lease)])
     backend.consumer("thief").reclaim(backend.keys.stream, 60_000, b"0-0", 10)
     assert backend.owner(entry_id) == (b"thief", 1)
@@ -130,8 +132,10 @@ def test_the_thief_settles_what_it_stole(backend: Backend, me: ConsumerBroker) -
     backend.steal(entry_id)
     thief = backend.consumer("thief")
 
-    assert one(thief, bury(fresh(backend.keys.stream, entry_id))) == STOLEN, "that was not its count"
-    assert one(thief, bury(fresh(backend.keys.stream, entry_id, 2))) == DONE
+    assert one(thief, dead_letter(or_absent(backend.keys.stream, entry_id))) == STOLEN, (
+        "that was not its count"
+    )
+    assert one(thief, dead_letter(or_absent(backend.keys.stream, entry_id, 2))) == DONE
     assert backend.owner(entry_id) is None
 
 
@@ -139,9 +143,9 @@ def test_a_fence_refuses_one_command_of_a_batch(backend: Backend, me: ConsumerBr
     first, stolen, last = backend.leased(me, 3)
     backend.steal(stolen)
 
-    leases = [fresh(backend.keys.stream, i) for i in (first, stolen, last)]
+    leases = [or_absent(backend.keys.stream, i) for i in (first, stolen, last)]
 
-    assert me.settle([bury(lease) for lease in leases]) == [DONE, STOLEN, DONE]
+    assert me.settle([dead_letter(lease) for lease in leases]) == [DONE, STOLEN, DONE]
     assert len(backend.entries(backend.keys.failed)) == 2
 
 
@@ -153,7 +157,7 @@ def test_what_was_settled_before_is_gone_for_a_stale_lease(
     backend: Backend, me: ConsumerBroker, command: Fenced
 ) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.settle([AckEntries(backend.keys.stream, [entry_id])])
+    me.settle([commands.Ack(backend.keys.stream, [entry_id])])
 
     assert one(me, command(stale(backend.keys.stream, entry_id))) == GONE
     assert written(backend) == []
@@ -161,9 +165,9 @@ def test_what_was_settled_before_is_gone_for_a_stale_lease(
 
 def test_a_stale_lease_is_not_dropped_for_want_of_a_handler(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.settle([ack(fresh(backend.keys.stream, entry_id))])
+    me.settle([ack(or_absent(backend.keys.stream, entry_id))])
 
-    assert one(me, Forward(stale(backend.keys.stream, entry_id), EVENT, FIELDS)) == GONE
+    assert one(me, commands.HandOver(stale(backend.keys.stream, entry_id), EVENT, FIELDS)) == GONE
 
 
 @pytest.mark.parametrize("how", ["group destroyed", "stream deleted", "consumer removed"])
@@ -174,7 +178,7 @@ def test_the_only_copy_is_written_elsewhere_when_its_entry_is_pending_for_nobody
     (entry_id,) = backend.leased(me, 1)
     _orphan(backend, how)
 
-    assert one(me, command(fresh(backend.keys.stream, entry_id))) == DONE
+    assert one(me, command(or_absent(backend.keys.stream, entry_id))) == DONE
     assert len(written(backend)) == 1
 
 
@@ -197,7 +201,7 @@ def test_an_orphan_of_an_event_that_nobody_handles_is_dropped(
     (entry_id,) = backend.leased(me, 1)
     _orphan(backend, how)
 
-    assert one(me, Forward(fresh(backend.keys.stream, entry_id), EVENT, FIELDS)) == DROPPED
+    assert one(me, commands.HandOver(or_absent(backend.keys.stream, entry_id), EVENT, FIELDS)) == DROPPED
 
 
 @pytest.mark.parametrize("how", ["group destroyed", "stream deleted", "consumer removed"])
@@ -213,7 +217,7 @@ def test_a_renewal_tells_an_orphan_from_a_stolen_entry(
 @pytest.mark.parametrize("how", ["group destroyed", "stream deleted", "consumer removed"])
 def test_an_orphan_cannot_be_handed_back_nor_taken(backend: Backend, me: ConsumerBroker, how: str) -> None:
     (entry_id,) = backend.leased(me, 1)
-    lease = fresh(backend.keys.stream, entry_id)
+    lease = or_absent(backend.keys.stream, entry_id)
     _orphan(backend, how)
 
     assert one(me, hand_back(lease)) == [GONE]
@@ -227,7 +231,7 @@ def test_the_start_of_a_suspect_counts_while_we_hold_its_only_copy(
     (entry_id,) = backend.leased(me, 1)
     _orphan(backend, how)
 
-    assert me.suspect(fresh(backend.keys.stream, entry_id)) == 1
+    assert me.suspect(or_absent(backend.keys.stream, entry_id)) == 1
     assert me.suspect(stale(backend.keys.stream, entry_id)) == 0
 
 
@@ -236,7 +240,7 @@ def test_an_orphan_of_an_inbox_is_deleted_with_its_settlement(backend: Backend, 
     (entry_id,) = backend.leased(me, 1, inbox)
     backend.destroy_group(inbox)
 
-    assert one(me, schedule(fresh(inbox, entry_id))) == DONE
+    assert one(me, retry_later(or_absent(inbox, entry_id))) == DONE
 
     assert backend.entries(inbox) == [], "or the group that is made next would deliver it again"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
-from streamix_queue.core.commands import Forward
+from streamix_queue.core import commands
 from streamix_queue.core.errors import OutOfMemory
 from tests.broker.backends import Backend
 from tests.broker.commands import (
@@ -19,9 +19,9 @@ from tests.broker.commands import (
     Fenced,
     absolve,
     ack,
-    fresh,
     hand_back,
     one,
+    or_absent,
     written,
 )
 
@@ -39,24 +39,24 @@ def leased(backend: Backend, me: ConsumerBroker) -> Iterator[list[bytes]]:
 def test_what_adds_data_is_refused_and_stays_ours(
     backend: Backend, me: ConsumerBroker, leased: list[bytes], command: Fenced
 ) -> None:
-    assert isinstance(one(me, command(fresh(backend.keys.stream, leased[0]))), OutOfMemory)
+    assert isinstance(one(me, command(or_absent(backend.keys.stream, leased[0]))), OutOfMemory)
     assert backend.owner(leased[0]) == (b"me", 1)
 
     backend.fill(False)
 
     assert written(backend) == []
-    assert one(me, command(fresh(backend.keys.stream, leased[0]))) == DONE
+    assert one(me, command(or_absent(backend.keys.stream, leased[0]))) == DONE
 
 
 def test_what_frees_data_goes_on(backend: Backend, me: ConsumerBroker, leased: list[bytes]) -> None:
-    acked, refused, back, dropped, absolved = (fresh(backend.keys.stream, i) for i in leased)
+    acked, refused, back, dropped, absolved = (or_absent(backend.keys.stream, i) for i in leased)
 
     answers = me.settle(
         [
             ack(acked),
             FENCED[0](refused),
             hand_back(back),
-            Forward(dropped, "nobody's", FIELDS),
+            commands.HandOver(dropped, "nobody's", FIELDS),
             absolve(absolved),
         ]
     )
@@ -95,14 +95,14 @@ def test_bookkeeping_that_adds_data_is_refused(
     backend: Backend, me: ConsumerBroker, leased: list[bytes]
 ) -> None:
     with pytest.raises(OutOfMemory):
-        me.suspect(fresh(backend.keys.stream, leased[0]))
+        me.suspect(or_absent(backend.keys.stream, leased[0]))
     with pytest.raises(OutOfMemory):
         me.register([EVENT])
 
 
 def test_retries_wait_on_and_keep_their_time(backend: Backend, me: ConsumerBroker) -> None:
     ids = backend.leased(me, 2)
-    me.settle([FENCED[0](fresh(backend.keys.stream, ids[0]))])
+    me.settle([FENCED[0](or_absent(backend.keys.stream, ids[0]))])
     before = backend.scores(backend.keys.delayed)
     (member,) = before
     backend.fill(True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.commands import AckEntries, Forward
+from streamix_queue.core import commands
 from streamix_queue.core.errors import GroupMissing, WrongKeyType
 from streamix_queue.core.keys import Keys
 from tests.broker.backends import Backend
-from tests.broker.commands import DONE, FIELDS, fresh
+from tests.broker.commands import DONE, FIELDS, or_absent
 
 
 def test_a_broker_connects_and_has_an_answer(backend: Backend) -> None:
@@ -94,7 +94,7 @@ def test_names_may_hold_any_text(backend: Backend) -> None:
     entry_id, other = backend.leased(me, 2)
     inbox = backend.keys.inbox("user created\0%s")
 
-    forwarded = Forward(fresh(backend.keys.stream, entry_id), "user created\0%s", FIELDS, always=True)
+    forwarded = commands.Park(or_absent(backend.keys.stream, entry_id), "user created\0%s", FIELDS)
     assert me.settle([forwarded]) == [DONE]
     me.ensure_group(inbox, "0")
 
@@ -178,5 +178,5 @@ def test_a_member_that_departs_leaves_the_others(backend: Backend, me: ConsumerB
     assert backend.consumers(backend.keys.stream) == {b"other"}
 
 
-def _ack(key: bytes, *ids: bytes) -> AckEntries:
-    return AckEntries(key, ids)
+def _ack(key: bytes, *ids: bytes) -> commands.Ack:
+    return commands.Ack(key, ids)

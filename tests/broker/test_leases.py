@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
 from tests.broker.backends import Backend
-from tests.broker.commands import DONE, FIELDS, absolve, ack, fresh, hand_back, one, stale
+from tests.broker.commands import DONE, FIELDS, absolve, ack, hand_back, one, or_absent, stale
 
 LONG_MS = 50_000
 
@@ -30,7 +30,7 @@ def test_a_renewal_starts_the_lease_anew_and_counts_nothing(backend: Backend, me
 def test_renewals_are_answered_one_by_one_in_order(backend: Backend, me: ConsumerBroker) -> None:
     a, b, c = backend.leased(me, 3)
     backend.steal(b)
-    me.settle([ack(fresh(backend.keys.stream, c))])
+    me.settle([ack(or_absent(backend.keys.stream, c))])
 
     assert me.renew(backend.keys.stream, [(c, 1), (b, 1), (a, 1), (b"9-9", 1)]) == [
         Standing.ORPHAN,
@@ -91,7 +91,7 @@ def test_take_gives_the_fields_and_counts_no_delivery(backend: Backend, me: Cons
 
 def test_take_leaves_out_what_is_pending_for_nobody(backend: Backend, me: ConsumerBroker) -> None:
     acked, ours = backend.leased(me, 2)
-    me.settle([ack(fresh(backend.keys.stream, acked))])
+    me.settle([ack(or_absent(backend.keys.stream, acked))])
 
     assert [i for i, _, _ in me.take(backend.keys.stream, [(acked, 1), (ours, 1)])] == [ours]
 
@@ -112,7 +112,7 @@ def test_what_was_handed_back_is_reclaimed_at_once_as_if_never_taken(
 ) -> None:
     ids = backend.leased(me, 2)
 
-    answer = one(me, hand_back(*(fresh(backend.keys.stream, i) for i in ids), idle_ms=60_000))
+    answer = one(me, hand_back(*(or_absent(backend.keys.stream, i) for i in ids), idle_ms=60_000))
 
     assert answer == [DONE, DONE]
     got = backend.consumer("other").reclaim(backend.keys.stream, 60_000, b"0-0", 10)
@@ -123,7 +123,7 @@ def test_a_later_delivery_is_handed_back_with_its_own_count(backend: Backend, me
     (entry_id,) = backend.leased(me, 1)
     backend.steal(entry_id, "me")
 
-    assert one(me, hand_back(fresh(backend.keys.stream, entry_id, 2))) == [DONE]
+    assert one(me, hand_back(or_absent(backend.keys.stream, entry_id, 2))) == [DONE]
 
     assert backend.owner(entry_id) == (b"me", 1)
     assert idle(backend)[entry_id] >= 60_000
@@ -131,7 +131,7 @@ def test_a_later_delivery_is_handed_back_with_its_own_count(backend: Backend, me
 
 def test_handing_back_again_after_a_lost_reply_changes_nothing(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.settle([hand_back(fresh(backend.keys.stream, entry_id))])
+    me.settle([hand_back(or_absent(backend.keys.stream, entry_id))])
 
     assert one(me, hand_back(stale(backend.keys.stream, entry_id))) == [-1]
     assert backend.owner(entry_id) == (b"me", 0)
@@ -139,9 +139,9 @@ def test_handing_back_again_after_a_lost_reply_changes_nothing(backend: Backend,
 
 def test_a_count_does_not_fall_below_zero(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.settle([hand_back(fresh(backend.keys.stream, entry_id))])
+    me.settle([hand_back(or_absent(backend.keys.stream, entry_id))])
 
-    assert one(me, hand_back(fresh(backend.keys.stream, entry_id, 0))) == [DONE]
+    assert one(me, hand_back(or_absent(backend.keys.stream, entry_id, 0))) == [DONE]
     assert backend.owner(entry_id) == (b"me", 0)
 
 
@@ -150,7 +150,7 @@ def test_handing_back_nudges_the_group(backend: Backend, me: ConsumerBroker) -> 
     (entry_id,) = backend.leased(me, 1)
     assert other.due(10).nudge == b""
 
-    me.settle([hand_back(fresh(backend.keys.stream, entry_id))])
+    me.settle([hand_back(or_absent(backend.keys.stream, entry_id))])
 
     assert other.due(10).nudge != b""
     assert backend.consumer(group="another").due(10).nudge == b""
@@ -160,7 +160,7 @@ def test_handing_back_what_is_not_ours_nudges_nobody(backend: Backend, me: Consu
     (entry_id,) = backend.leased(me, 1)
     backend.steal(entry_id)
 
-    me.settle([hand_back(fresh(backend.keys.stream, entry_id))])
+    me.settle([hand_back(or_absent(backend.keys.stream, entry_id))])
 
     assert me.due(10).nudge == b""
 
@@ -168,7 +168,7 @@ def test_handing_back_what_is_not_ours_nudges_nobody(backend: Backend, me: Consu
 def test_three_hundred_are_handed_back(backend: Backend, me: ConsumerBroker) -> None:
     ids = backend.leased(me, 300)
 
-    assert one(me, hand_back(*(fresh(backend.keys.stream, i) for i in ids))) == [DONE] * 300
+    assert one(me, hand_back(*(or_absent(backend.keys.stream, i) for i in ids))) == [DONE] * 300
     assert {(p.deliveries, p.idle_ms >= 60_000) for p in backend.pending(backend.keys.stream)} == {(0, True)}
 
 
@@ -178,34 +178,34 @@ def test_three_hundred_are_handed_back(backend: Backend, me: ConsumerBroker) -> 
 def test_each_delivery_of_a_suspect_counts_once(backend: Backend, me: ConsumerBroker) -> None:
     first, second = backend.leased(me, 2)
 
-    assert me.suspect(fresh(backend.keys.stream, first)) == 1
-    assert me.suspect(fresh(backend.keys.stream, first)) == 1, "asked again, for the reply was lost"
-    assert me.suspect(fresh(backend.keys.stream, second)) == 1
+    assert me.suspect(or_absent(backend.keys.stream, first)) == 1
+    assert me.suspect(or_absent(backend.keys.stream, first)) == 1, "asked again, for the reply was lost"
+    assert me.suspect(or_absent(backend.keys.stream, second)) == 1
     assert backend.mapping(backend.keys.suspects) == {first: b"1 1", second: b"1 1"}
 
 
 def test_the_starts_of_a_suspect_count_across_members(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.suspect(fresh(backend.keys.stream, entry_id))
+    me.suspect(or_absent(backend.keys.stream, entry_id))
     backend.steal(entry_id)
 
-    assert backend.consumer("thief").suspect(fresh(backend.keys.stream, entry_id, 2)) == 2
+    assert backend.consumer("thief").suspect(or_absent(backend.keys.stream, entry_id, 2)) == 2
 
 
 def test_suspects_of_different_streams_are_kept_apart(backend: Backend, me: ConsumerBroker) -> None:
     one_inbox, other_inbox = backend.keys.inbox("a"), backend.keys.inbox("b")
     (first,), (second,) = backend.leased(me, 1, one_inbox), backend.leased(me, 1, other_inbox)
 
-    me.suspect(fresh(one_inbox, first))
-    me.suspect(fresh(other_inbox, second))
+    me.suspect(or_absent(one_inbox, first))
+    me.suspect(or_absent(other_inbox, second))
 
     assert backend.mapping(backend.keys.suspects) == {b"a/" + first: b"1 1", b"b/" + second: b"1 1"}
 
 
 def test_absolved_suspects_are_forgotten(backend: Backend, me: ConsumerBroker) -> None:
     inbox = backend.keys.inbox("a")
-    first, second = (fresh(backend.keys.stream, i) for i in backend.leased(me, 2))
-    (third,) = (fresh(inbox, i) for i in backend.leased(me, 1, inbox))
+    first, second = (or_absent(backend.keys.stream, i) for i in backend.leased(me, 2))
+    (third,) = (or_absent(inbox, i) for i in backend.leased(me, 1, inbox))
     for lease in (first, second, third):
         me.suspect(lease)
 

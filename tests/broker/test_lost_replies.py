@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
-from streamix_queue.core.commands import AckEntries
+from streamix_queue.core import commands
 from streamix_queue.core.errors import BrokerUnavailable
 from tests.broker.backends import Backend
 from tests.broker.commands import (
@@ -18,10 +18,10 @@ from tests.broker.commands import (
     GONE,
     Fenced,
     ack,
-    bury,
-    fresh,
+    dead_letter,
     hand_back,
     one,
+    or_absent,
     stale,
     written,
 )
@@ -45,7 +45,7 @@ def test_a_command_whose_reply_was_lost_is_gone_when_sent_again(
 
     lose("settle")
     with pytest.raises(BrokerUnavailable):
-        me.settle([command(fresh(backend.keys.stream, entry_id))])
+        me.settle([command(or_absent(backend.keys.stream, entry_id))])
 
     assert one(me, command(stale(backend.keys.stream, entry_id))) == GONE
     assert len(written(backend)) == 1
@@ -58,7 +58,7 @@ def test_an_ack_whose_reply_was_lost_is_sent_again(
     me, lose = lossy
     inbox = backend.keys.inbox(EVENT)
     ids, inbox_ids = backend.leased(me, 2), backend.leased(me, 2, inbox)
-    batch = [AckEntries(backend.keys.stream, ids), AckEntries(inbox, inbox_ids)]
+    batch = [commands.Ack(backend.keys.stream, ids), commands.Ack(inbox, inbox_ids)]
 
     lose("settle")
     with pytest.raises(BrokerUnavailable):
@@ -76,9 +76,20 @@ def test_a_whole_batch_is_sent_again(backend: Backend, lossy: tuple[ConsumerBrok
 
     lose("settle")
     with pytest.raises(BrokerUnavailable):
-        me.settle([ack(fresh(key, a)), bury(fresh(key, b)), hand_back(fresh(key, c)), bury(fresh(key, d))])
+        me.settle(
+            [
+                ack(or_absent(key, a)),
+                dead_letter(or_absent(key, b)),
+                hand_back(or_absent(key, c)),
+                dead_letter(or_absent(key, d)),
+            ]
+        )
 
-    assert me.settle([ack(stale(key, a)), bury(stale(key, b)), bury(stale(key, d))]) == [DONE, GONE, GONE]
+    assert me.settle([ack(stale(key, a)), dead_letter(stale(key, b)), dead_letter(stale(key, d))]) == [
+        DONE,
+        GONE,
+        GONE,
+    ]
     assert len(backend.entries(backend.keys.failed)) == 2
     assert backend.owner(c) == (b"me", 0)
 
@@ -146,7 +157,7 @@ def test_a_promotion_whose_reply_was_lost_moves_nothing_twice(
 ) -> None:
     me, lose = lossy
     (entry_id,) = backend.leased(me, 1)
-    me.settle([FENCED[0](fresh(backend.keys.stream, entry_id))])
+    me.settle([FENCED[0](or_absent(backend.keys.stream, entry_id))])
     members = list(backend.scores(backend.keys.delayed))
 
     lose("promote")

@@ -10,7 +10,7 @@ from streamix_queue.broker.protocol import Standing
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.keys import Keys
 from tests.broker.backends import eventually
-from tests.broker.commands import DONE, GONE, bury, fresh, one, schedule, stale
+from tests.broker.commands import DONE, GONE, dead_letter, one, or_absent, retry_later, stale
 from tests.broker.test_read import in_thread
 
 KEYS = Keys("s", "g")
@@ -52,9 +52,9 @@ def test_an_error_before_the_work_leaves_it_undone(server: MemoryServer, me: Mem
     server.fail_next("settle", BrokerUnavailable("refused"))
 
     with pytest.raises(BrokerUnavailable, match="refused"):
-        me.settle([bury(fresh(KEYS.stream, entry_id))])
+        me.settle([dead_letter(or_absent(KEYS.stream, entry_id))])
 
-    assert one(me, bury(stale(KEYS.stream, entry_id))) == DONE
+    assert one(me, dead_letter(stale(KEYS.stream, entry_id))) == DONE
 
 
 def test_an_error_after_the_work_is_a_lost_reply(server: MemoryServer, me: MemoryConsumerBroker) -> None:
@@ -62,9 +62,9 @@ def test_an_error_after_the_work_is_a_lost_reply(server: MemoryServer, me: Memor
     server.fail_next("settle", BrokerUnavailable("reset"), after=True)
 
     with pytest.raises(BrokerUnavailable, match="reset"):
-        me.settle([bury(fresh(KEYS.stream, entry_id))])
+        me.settle([dead_letter(or_absent(KEYS.stream, entry_id))])
 
-    assert one(me, bury(stale(KEYS.stream, entry_id))) == GONE
+    assert one(me, dead_letter(stale(KEYS.stream, entry_id))) == GONE
 
 
 def test_faults_queue_up_per_operation(server: MemoryServer, me: MemoryConsumerBroker) -> None:
@@ -90,7 +90,7 @@ def test_a_server_that_is_down_refuses_everything_and_forgets_nothing(
     with pytest.raises(BrokerUnavailable):
         me.ping()
     with pytest.raises(BrokerUnavailable):
-        me.settle([bury(fresh(KEYS.stream, entry_id))])
+        me.settle([dead_letter(or_absent(KEYS.stream, entry_id))])
     with pytest.raises(BrokerUnavailable):
         MemoryPublisherBroker(server).add(KEYS.stream, [b"message", b"x"])
 
@@ -121,7 +121,7 @@ def test_idle_time_follows_the_clock(server: MemoryServer, me: MemoryConsumerBro
 
 
 def test_retries_follow_the_clock(server: MemoryServer, me: MemoryConsumerBroker, clock: Clock) -> None:
-    me.settle([schedule(fresh(KEYS.stream, lease_one(server, me)), delay_ms=5000)])
+    me.settle([retry_later(or_absent(KEYS.stream, lease_one(server, me)), delay_ms=5000)])
 
     assert (me.due(10).members, me.due(10).next_in_ms) == ([], 5000)
     clock.now += 4.9

@@ -11,16 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from streamix_queue.core.commands import (
-    Absolve,
-    AckEntries,
-    Bury,
-    Command,
-    Forward,
-    HandBack,
-    Lease,
-    Schedule,
-)
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.errors import BrokerError
 from tests.broker.backends import Backend, MemoryBackend, RedisBackend
 
@@ -54,8 +46,8 @@ class Side:
     def label(self, number: int, entry_id: bytes) -> object:
         return self.labels.get((number, entry_id), entry_id)
 
-    def lease(self, number: int, label: int, deliveries: int, fresh: bool) -> Lease:
-        return Lease(self.keys[number], self.ids[number][label], deliveries, fresh)
+    def lease(self, number: int, label: int, deliveries: int, or_absent: bool) -> Fence:
+        return Fence(self.keys[number], self.ids[number][label], deliveries, or_absent)
 
     def state(self) -> object:
         """All that can be seen, in labels."""
@@ -148,11 +140,11 @@ def plan_trim(rng: random.Random, side: Side) -> Plan:
     return step
 
 
-def _leases(rng: random.Random, side: Side) -> Callable[[Side], list[Lease]]:
+def _leases(rng: random.Random, side: Side) -> Callable[[Side], list[Fence]]:
     number, labels = _pick(rng, side)
     counts = [rng.choice((0, 1, 1, 1, 2, 3)) for _ in labels]
-    fresh = rng.random() < 0.5
-    return lambda on: [on.lease(number, label, n, fresh) for label, n in zip(labels, counts, strict=True)]
+    or_absent = rng.random() < 0.5
+    return lambda on: [on.lease(number, label, n, or_absent) for label, n in zip(labels, counts, strict=True)]
 
 
 def plan_settle(rng: random.Random, side: Side) -> Plan:
@@ -162,7 +154,7 @@ def plan_settle(rng: random.Random, side: Side) -> Plan:
         for _ in range(rng.randint(1, 4))
     ]
 
-    def commands(on: Side) -> list[Command]:
+    def chosen_on(on: Side) -> list[Command]:
         made: list[Command] = []
         for leases_on, kind, event, mark in chosen:
             leases = leases_on(on)
@@ -171,18 +163,18 @@ def plan_settle(rng: random.Random, side: Side) -> Plan:
             fields = [b"message", b"%d" % mark]
             made.append(
                 (
-                    AckEntries(leases[0].key, [lease.entry_id for lease in leases]),
-                    Schedule(leases[0], 3_600_000, event, fields),
-                    Bury(leases[0], fields),
-                    Forward(leases[0], event, fields),
-                    Forward(leases[0], event, fields, always=True),
-                    HandBack(leases, 60_000),
-                    Absolve(leases),
+                    commands.Ack(leases[0].key, [lease.entry_id for lease in leases]),
+                    commands.RetryLater(leases[0], 3_600_000, event, fields),
+                    commands.DeadLetter(leases[0], fields),
+                    commands.HandOver(leases[0], event, fields),
+                    commands.Park(leases[0], event, fields),
+                    commands.HandBack(leases, 60_000),
+                    commands.Absolve(leases),
                 )[kind]
             )
         return made
 
-    return lambda on: on.members[name].settle(commands(on))
+    return lambda on: on.members[name].settle(chosen_on(on))
 
 
 def plan_renew(rng: random.Random, side: Side) -> Plan:

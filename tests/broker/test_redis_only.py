@@ -12,7 +12,7 @@ import pytest
 from streamix_queue.broker.protocol import Standing
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
-from streamix_queue.core.commands import AckEntries
+from streamix_queue.core import commands
 from streamix_queue.core.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -21,7 +21,17 @@ from streamix_queue.core.errors import (
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.wire import decode
 from tests.broker.backends import RedisBackend, eventually
-from tests.broker.commands import DONE, EVENT, FIELDS, bury, forward, fresh, hand_back, one, schedule
+from tests.broker.commands import (
+    DONE,
+    EVENT,
+    FIELDS,
+    dead_letter,
+    hand_back,
+    one,
+    or_absent,
+    park,
+    retry_later,
+)
 from tests.broker.test_read import BLOCK_MS, in_thread
 from tests.support.servers import Server
 
@@ -45,10 +55,10 @@ def test_a_flushed_script_cache_is_not_noticed(redis_backend: RedisBackend, me: 
     flush()
     assert me.settle(
         [
-            bury(fresh(key, a)),
-            AckEntries(key, [b]),
-            schedule(fresh(key, c), delay_ms=0),
-            hand_back(fresh(key, d)),
+            dead_letter(or_absent(key, a)),
+            commands.Ack(key, [b]),
+            retry_later(or_absent(key, c), delay_ms=0),
+            hand_back(or_absent(key, d)),
         ]
     ) == [DONE, DONE, DONE, [DONE]]
     flush()
@@ -60,7 +70,7 @@ def test_a_flushed_script_cache_is_not_noticed(redis_backend: RedisBackend, me: 
     flush()
     assert [i for i, _, _ in me.take(key, [(e, 1)])] == [e]
     flush()
-    assert me.suspect(fresh(key, e)) == 1
+    assert me.suspect(or_absent(key, e)) == 1
     flush()
     assert [i for i, _, _ in me.reclaim(key, 60_000, b"0-0", 10).entries] == [d]
     flush()
@@ -79,11 +89,13 @@ def test_a_batch_is_answered_in_order_though_its_scripts_were_unknown(
 ) -> None:
     key = redis_backend.keys.stream
     a, b, c, d = redis_backend.leased(me, 4)
-    me.settle([bury(fresh(key, a))])
+    me.settle([dead_letter(or_absent(key, a))])
     redis_backend.client.script_flush()
     redis_backend.make_wrong_type(redis_backend.keys.delayed)
 
-    answers = me.settle([schedule(fresh(key, b)), bury(fresh(key, c)), forward(fresh(key, d))])
+    answers = me.settle(
+        [retry_later(or_absent(key, b)), dead_letter(or_absent(key, c)), park(or_absent(key, d))]
+    )
 
     assert [type(answers[0]).__name__, *answers[1:]] == ["WrongKeyType", DONE, DONE]
     assert [p.entry_id for p in redis_backend.pending(key)] == [b]
@@ -106,12 +118,12 @@ def test_a_restart_between_calls_costs_one_call_at_most(durable: RedisBackend) -
     me, publisher = durable.consumer(), durable.publisher()
     ids = durable.leased(me, 3)
     key = durable.keys.stream
-    me.settle([bury(fresh(key, ids[0]))])
+    me.settle([dead_letter(or_absent(key, ids[0]))])
     publisher.add(key, FIELDS)
 
     durable.server.restart()
 
-    assert calls_until_it_works(lambda: me.settle([bury(fresh(key, ids[1]))])) <= 2
+    assert calls_until_it_works(lambda: me.settle([dead_letter(or_absent(key, ids[1]))])) <= 2
     assert calls_until_it_works(lambda: publisher.add(key, FIELDS)) <= 2
     assert me.renew(key, [(ids[2], 1)]) == [Standing.OURS]
     assert [fields for _, fields in me.read([key], 10, 0)[0][1]] == [FIELDS, FIELDS]
@@ -261,11 +273,11 @@ def test_a_replica_is_no_place_to_write(durable: RedisBackend) -> None:
             publisher.add(key, FIELDS)
         with pytest.raises(BrokerUnavailable):
             me.read([key], 1, 0)
-        assert isinstance(one(me, bury(fresh(key, entry_id))), BrokerUnavailable)
+        assert isinstance(one(me, dead_letter(or_absent(key, entry_id))), BrokerUnavailable)
     finally:
         durable.client.replicaof("NO", "ONE")
 
-    assert one(me, bury(fresh(key, entry_id))) == DONE
+    assert one(me, dead_letter(or_absent(key, entry_id))) == DONE
 
 
 def test_a_member_blocked_on_a_server_that_becomes_a_replica_is_told(durable: RedisBackend) -> None:

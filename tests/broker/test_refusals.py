@@ -9,7 +9,7 @@ import pytest
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.core.errors import BrokerRefused, NotEnoughReplicas
 from tests.broker.backends import RedisBackend, eventually
-from tests.broker.commands import DONE, EVENT, FIELDS, bury, fresh, one, schedule
+from tests.broker.commands import DONE, EVENT, FIELDS, dead_letter, one, or_absent, retry_later
 from tests.broker.test_read import in_thread
 
 
@@ -67,7 +67,7 @@ def test_a_right_that_a_script_lacks_refuses_that_command_alone(
     broker, key = limited("+@all", "-zadd", "~*"), redis_backend.keys.stream
     first, second = redis_backend.leased(broker, 2)
 
-    answers = broker.settle([schedule(fresh(key, first)), bury(fresh(key, second))])
+    answers = broker.settle([retry_later(or_absent(key, first)), dead_letter(or_absent(key, second))])
 
     assert [type(answers[0]), answers[1]] == [BrokerRefused, DONE]
     assert redis_backend.owner(first) == (b"limited", 1)
@@ -104,10 +104,10 @@ def test_too_few_replicas(redis_backend: RedisBackend, me: RedisConsumerBroker) 
     try:
         with pytest.raises(NotEnoughReplicas):
             publisher.add(redis_backend.keys.stream, FIELDS)
-        answer = one(me, bury(fresh(redis_backend.keys.stream, entry_id)))
+        answer = one(me, dead_letter(or_absent(redis_backend.keys.stream, entry_id)))
         assert isinstance(answer, NotEnoughReplicas)
     finally:
         redis_backend.client.config_set("min-replicas-to-write", 0)
 
-    assert one(me, bury(fresh(redis_backend.keys.stream, entry_id))) == DONE
+    assert one(me, dead_letter(or_absent(redis_backend.keys.stream, entry_id))) == DONE
     assert len(redis_backend.entries(redis_backend.keys.failed)) == 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.commands import AckEntries
+from streamix_queue.core import commands
 from streamix_queue.core.errors import WrongKeyType
 from streamix_queue.core.retention import Trimming
 from tests.broker.back_doors import ack_alone, add_at, set_group_id, trimming_entry_by_entry
@@ -74,11 +74,11 @@ def test_the_floor_rises_as_groups_move_on(backend: Backend) -> None:
     take(backend, "quick", 6, ack=6)
     floors = [trim(backend).floor.encode()]
 
-    slow.settle([AckEntries(backend.keys.stream, ids[1:3])])
+    slow.settle([commands.Ack(backend.keys.stream, ids[1:3])])
     floors.append(trim(backend).floor.encode())
     backend.read(slow, 3)
     floors.append(trim(backend).floor.encode())
-    slow.settle([AckEntries(backend.keys.stream, ids[3:])])
+    slow.settle([commands.Ack(backend.keys.stream, ids[3:])])
     floors.append(trim(backend).floor.encode())
 
     assert floors == [ids[1], ids[2], ids[3], ids[5]]
@@ -134,7 +134,7 @@ def test_the_longest_wish_of_a_group_counts(backend: Backend) -> None:
     fill(backend, 3, age_ms=3 * HOUR_MS)
     kept = fill(backend, 3, age_ms=HOUR_MS)
     take(backend, "g", 6, ack=6)
-    take(backend, "archive", 6, ack=6).take_turn(2 * HOUR_MS, 1000)
+    take(backend, "archive", 6, ack=6).take_duty(2 * HOUR_MS, 1000)
 
     trim(backend, keep_ms=0)
 
@@ -145,12 +145,12 @@ def test_one_group_that_wants_everything_kept_is_enough(backend: Backend) -> Non
     ids = fill(backend, 3, age_ms=DAY_MS)
     take(backend, "g", 3, ack=3)
     archive = take(backend, "archive", 3, ack=3)
-    archive.take_turn(None, 1000)
+    archive.take_duty(None, 1000)
 
     assert trim(backend, keep_ms=0) == Trimming(0, "", 3)
     assert left(backend) == ids
 
-    archive.take_turn(0, 1000)
+    archive.take_duty(0, 1000)
 
     assert trim(backend, keep_ms=0).removed == 2
 
@@ -158,7 +158,7 @@ def test_one_group_that_wants_everything_kept_is_enough(backend: Backend) -> Non
 def test_the_wish_of_a_group_that_is_gone_is_forgotten(backend: Backend) -> None:
     fill(backend, 3, age_ms=DAY_MS)
     take(backend, "quick", 3, ack=3)
-    take(backend, "g", 0).take_turn(None, 1000)
+    take(backend, "g", 0).take_duty(None, 1000)
     backend.destroy_group(backend.keys.stream)
 
     assert trim(backend, keep_ms=0).removed == 2
@@ -225,10 +225,10 @@ def test_a_key_of_another_type_is_told(backend: Backend) -> None:
 
 def test_wishes_that_cannot_be_read_are_no_obstacle(backend: Backend) -> None:
     fill(backend, 3)
-    take(backend, "g", 3, ack=3).take_turn(0, 1000)
+    take(backend, "g", 3, ack=3).take_duty(0, 1000)
     backend.make_wrong_type(backend.keys.keeps)
 
-    assert take(backend, "g", 0).take_turn(0, 1000).stream
+    assert take(backend, "g", 0).take_duty(0, 1000).stream
     assert trim(backend).removed == 2
 
 
@@ -237,12 +237,12 @@ def test_a_full_server_can_be_trimmed(backend: Backend) -> None:
     member = take(backend, "g", 5, ack=5)
     backend.fill(True)
     try:
-        turn = member.take_turn(0, 1000)
+        duty = member.take_duty(0, 1000)
         answer = trim(backend)
     finally:
         backend.fill(False)
 
-    assert (turn.stream, turn.group, answer.removed) == (True, True, 4)
+    assert (duty.stream, duty.group, answer.removed) == (True, True, 4)
 
 
 # --- who holds back the rest ---------------------------------------------------------------------

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.commands import AckEntries
+from streamix_queue.core import commands
 from tests.broker.back_doors import trimming_entry_by_entry
 from tests.broker.backends import Backend, eventually
 from tests.broker.trimming import left, take, trim
@@ -40,7 +40,7 @@ class Model:
 
     def ack(self, group: str, ids: list[bytes]) -> None:
         if ids:
-            self.members[group].settle([AckEntries(self.backend.keys.stream, ids)])
+            self.members[group].settle([commands.Ack(self.backend.keys.stream, ids)])
             self.pending[group] = [i for i in self.pending[group] if i not in ids]
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import HANDLER_TTL_MS, ConsumerBroker
-from streamix_queue.core.commands import AckEntries, Bury, Forward, Schedule
+from streamix_queue.core import commands
 from streamix_queue.core.errors import WrongKeyType
 from streamix_queue.core.wire import frame, unframe
 from tests.broker.backends import Backend
@@ -19,12 +19,12 @@ from tests.broker.commands import (
     Fenced,
     absolve,
     ack,
-    bury,
-    forward,
-    fresh,
+    dead_letter,
     hand_back,
     one,
-    schedule,
+    or_absent,
+    park,
+    retry_later,
     stale,
 )
 
@@ -34,7 +34,7 @@ from tests.broker.commands import (
 def test_ack_ends_entries(backend: Backend, me: ConsumerBroker) -> None:
     ids = backend.leased(me, 3)
 
-    assert one(me, AckEntries(backend.keys.stream, ids[:2])) == DONE
+    assert one(me, commands.Ack(backend.keys.stream, ids[:2])) == DONE
 
     assert [p.entry_id for p in backend.pending(backend.keys.stream)] == [ids[2]]
     assert [i for i, _ in backend.entries(backend.keys.stream)] == ids, "the stream belongs to all groups"
@@ -43,15 +43,15 @@ def test_ack_ends_entries(backend: Backend, me: ConsumerBroker) -> None:
 def test_ack_is_idempotent(backend: Backend, me: ConsumerBroker) -> None:
     ids = backend.leased(me, 2)
 
-    assert me.settle([AckEntries(backend.keys.stream, ids)] * 2) == [DONE, DONE]
-    assert one(me, AckEntries(backend.keys.stream, [*ids, b"1-1"])) == DONE
+    assert me.settle([commands.Ack(backend.keys.stream, ids)] * 2) == [DONE, DONE]
+    assert one(me, commands.Ack(backend.keys.stream, [*ids, b"1-1"])) == DONE
 
 
 def test_ack_does_not_ask_who_holds_the_entry(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
     backend.steal(entry_id)
 
-    assert one(me, ack(fresh(backend.keys.stream, entry_id))) == DONE
+    assert one(me, ack(or_absent(backend.keys.stream, entry_id))) == DONE
     assert backend.owner(entry_id) is None
 
 
@@ -59,7 +59,7 @@ def test_ack_deletes_entries_of_an_inbox(backend: Backend, me: ConsumerBroker) -
     inbox = backend.keys.inbox(EVENT)
     ids = backend.leased(me, 3, inbox)
 
-    assert one(me, AckEntries(inbox, ids[:2])) == DONE
+    assert one(me, commands.Ack(inbox, ids[:2])) == DONE
 
     assert [i for i, _ in backend.entries(inbox)] == [ids[2]]
     assert [p.entry_id for p in backend.pending(inbox)] == [ids[2]]
@@ -69,19 +69,19 @@ def test_ack_without_a_group_is_done(backend: Backend, me: ConsumerBroker) -> No
     (entry_id,) = backend.leased(me, 1)
     backend.destroy_group(backend.keys.stream)
 
-    assert one(me, AckEntries(backend.keys.stream, [entry_id])) == DONE
+    assert one(me, commands.Ack(backend.keys.stream, [entry_id])) == DONE
     backend.delete(backend.keys.stream)
-    assert one(me, AckEntries(backend.keys.stream, [entry_id])) == DONE
+    assert one(me, commands.Ack(backend.keys.stream, [entry_id])) == DONE
 
 
-# --- schedule ---------------------------------------------------------------------------------
+# --- retry_later ---------------------------------------------------------------------------------
 
 
 def test_schedule_puts_the_entry_into_the_delayed_set(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
     before = backend.now_ms()
 
-    assert one(me, schedule(fresh(backend.keys.stream, entry_id), delay_ms=5000)) == DONE
+    assert one(me, retry_later(or_absent(backend.keys.stream, entry_id), delay_ms=5000)) == DONE
 
     ((member, due),) = backend.scores(backend.keys.delayed).items()
     assert before + 5000 <= due <= backend.now_ms() + 5000
@@ -91,9 +91,9 @@ def test_schedule_puts_the_entry_into_the_delayed_set(backend: Backend, me: Cons
 
 def test_schedule_of_the_same_fields_moves_the_due_time(backend: Backend, me: ConsumerBroker) -> None:
     first, second = backend.leased(me, 2)
-    one(me, schedule(fresh(backend.keys.stream, first), delay_ms=5_000_000))
+    one(me, retry_later(or_absent(backend.keys.stream, first), delay_ms=5_000_000))
 
-    assert one(me, schedule(fresh(backend.keys.stream, second), delay_ms=0)) == DONE
+    assert one(me, retry_later(or_absent(backend.keys.stream, second), delay_ms=0)) == DONE
 
     (due,) = backend.scores(backend.keys.delayed).values()
     assert due <= backend.now_ms()
@@ -102,20 +102,20 @@ def test_schedule_of_the_same_fields_moves_the_due_time(backend: Backend, me: Co
 def test_schedule_keeps_different_entries_apart(backend: Backend, me: ConsumerBroker) -> None:
     first, second = backend.leased(me, 2)
     key = backend.keys.stream
-    me.settle([Schedule(fresh(key, first), 0, EVENT, [b"message", b"1"])])
-    me.settle([Schedule(fresh(key, second), 0, EVENT, [b"message", b"2"])])
+    me.settle([commands.RetryLater(or_absent(key, first), 0, EVENT, [b"message", b"1"])])
+    me.settle([commands.RetryLater(or_absent(key, second), 0, EVENT, [b"message", b"2"])])
 
     members = backend.scores(backend.keys.delayed)
     assert sorted(members) == sorted(frame([EVENT.encode(), b"message", text]) for text in (b"1", b"2"))
 
 
-# --- bury -------------------------------------------------------------------------------------
+# --- dead_letter -------------------------------------------------------------------------------------
 
 
 def test_bury_puts_the_entry_onto_the_dead_letter_stream(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
 
-    assert one(me, bury(fresh(backend.keys.stream, entry_id))) == DONE
+    assert one(me, dead_letter(or_absent(backend.keys.stream, entry_id))) == DONE
 
     assert [fields for _, fields in backend.entries(backend.keys.failed)] == [FIELDS]
     assert backend.pending(backend.keys.stream) == []
@@ -125,12 +125,12 @@ def test_bury_keeps_any_bytes(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
     fields = [b"", bytes(range(256)), b"\r\n", b"\x00" * 70_000]
 
-    assert one(me, Bury(fresh(backend.keys.stream, entry_id), fields)) == DONE
+    assert one(me, commands.DeadLetter(or_absent(backend.keys.stream, entry_id), fields)) == DONE
 
     assert [got for _, got in backend.entries(backend.keys.failed)] == [fields]
 
 
-# --- forward ----------------------------------------------------------------------------------
+# --- park ----------------------------------------------------------------------------------
 
 
 def test_forward_reaches_the_inbox_of_an_event_that_somebody_handles(
@@ -139,7 +139,7 @@ def test_forward_reaches_the_inbox_of_an_event_that_somebody_handles(
     (entry_id,) = backend.leased(me, 1)
     backend.consumer("other").register(["order.paid", EVENT])
 
-    assert one(me, Forward(fresh(backend.keys.stream, entry_id), EVENT, FIELDS)) == DONE
+    assert one(me, commands.HandOver(or_absent(backend.keys.stream, entry_id), EVENT, FIELDS)) == DONE
 
     assert [fields for _, fields in backend.entries(backend.keys.inbox(EVENT))] == [FIELDS]
     assert backend.pending(backend.keys.stream) == []
@@ -149,7 +149,7 @@ def test_forward_drops_what_nobody_handles(backend: Backend, me: ConsumerBroker)
     (entry_id,) = backend.leased(me, 1)
     backend.consumer("other").register(["order.paid"])
 
-    assert one(me, Forward(fresh(backend.keys.stream, entry_id), EVENT, FIELDS)) == DROPPED
+    assert one(me, commands.HandOver(or_absent(backend.keys.stream, entry_id), EVENT, FIELDS)) == DROPPED
 
     assert backend.entries(backend.keys.inbox(EVENT)) == []
     assert backend.pending(backend.keys.stream) == []
@@ -163,13 +163,13 @@ def test_forward_forgets_a_member_that_was_not_seen_for_long(
     me.register([EVENT])
     backend.set_score(backend.keys.handlers, EVENT.encode(), backend.now_ms() - HANDLER_TTL_MS - ago_ms)
 
-    assert one(me, Forward(fresh(backend.keys.stream, entry_id), EVENT, FIELDS)) == verdict
+    assert one(me, commands.HandOver(or_absent(backend.keys.stream, entry_id), EVENT, FIELDS)) == verdict
 
 
 def test_forward_always_asks_nobody(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
 
-    assert one(me, forward(fresh(backend.keys.stream, entry_id))) == DONE
+    assert one(me, park(or_absent(backend.keys.stream, entry_id))) == DONE
 
     assert [fields for _, fields in backend.entries(backend.keys.inbox(EVENT))] == [FIELDS]
 
@@ -178,7 +178,7 @@ def test_what_was_forwarded_before_its_inbox_had_a_group_is_read(
     backend: Backend, me: ConsumerBroker
 ) -> None:
     (entry_id,) = backend.leased(me, 1)
-    one(me, forward(fresh(backend.keys.stream, entry_id)))
+    one(me, park(or_absent(backend.keys.stream, entry_id)))
     other = backend.consumer("other")
     other.ensure_group(backend.keys.inbox(EVENT), "0")
 
@@ -206,7 +206,7 @@ def test_an_entry_of_an_inbox_goes_with_its_settlement(
     inbox = backend.keys.inbox("another.event")
     gone, kept = backend.leased(me, 2, inbox)
 
-    assert one(me, command(fresh(inbox, gone))) == DONE
+    assert one(me, command(or_absent(inbox, gone))) == DONE
 
     assert [i for i, _ in backend.entries(inbox)] == [kept]
     assert [p.entry_id for p in backend.pending(inbox)] == [kept]
@@ -218,9 +218,9 @@ def test_settling_an_entry_forgets_that_it_was_a_suspect(
 ) -> None:
     first, second = backend.leased(me, 2)
     for entry_id in (first, second):
-        me.suspect(fresh(backend.keys.stream, entry_id))
+        me.suspect(or_absent(backend.keys.stream, entry_id))
 
-    one(me, command(fresh(backend.keys.stream, first)))
+    one(me, command(or_absent(backend.keys.stream, first)))
 
     assert backend.mapping(backend.keys.suspects) == {second: b"1 1"}
 
@@ -234,14 +234,14 @@ def test_a_batch_is_carried_out_in_order_with_an_answer_for_each(
 
     answers = me.settle(
         [
-            AckEntries(key, [a, b]),
-            bury(fresh(key, c)),
-            AckEntries(inbox, [g]),
-            schedule(fresh(key, d)),
-            forward(fresh(inbox, h)),
-            hand_back(fresh(key, e), fresh(key, a)),
-            absolve(fresh(key, e)),
-            Forward(fresh(key, f), "nobody's", FIELDS),
+            commands.Ack(key, [a, b]),
+            dead_letter(or_absent(key, c)),
+            commands.Ack(inbox, [g]),
+            retry_later(or_absent(key, d)),
+            park(or_absent(inbox, h)),
+            hand_back(or_absent(key, e), or_absent(key, a)),
+            absolve(or_absent(key, e)),
+            commands.HandOver(or_absent(key, f), "nobody's", FIELDS),
         ]
     )
 
@@ -258,7 +258,7 @@ def test_the_same_entry_is_settled_once_in_a_batch(backend: Backend, me: Consume
     (entry_id,) = backend.leased(me, 1)
     lease = stale(backend.keys.stream, entry_id)
 
-    assert me.settle([bury(lease), bury(lease), schedule(lease)]) == [DONE, GONE, GONE]
+    assert me.settle([dead_letter(lease), dead_letter(lease), retry_later(lease)]) == [DONE, GONE, GONE]
     assert len(backend.entries(backend.keys.failed)) == 1
 
 
@@ -268,9 +268,9 @@ def test_a_batch_of_three_hundred(backend: Backend, me: ConsumerBroker) -> None:
 
     answers = me.settle(
         [
-            AckEntries(key, ids[:300]),
-            *(Bury(fresh(key, i), [b"message", i]) for i in ids[300:600]),
-            *(Schedule(fresh(key, i), 0, EVENT, [b"message", i]) for i in ids[600:]),
+            commands.Ack(key, ids[:300]),
+            *(commands.DeadLetter(or_absent(key, i), [b"message", i]) for i in ids[300:600]),
+            *(commands.RetryLater(or_absent(key, i), 0, EVENT, [b"message", i]) for i in ids[600:]),
         ]
     )
 
@@ -284,7 +284,9 @@ def test_a_batch_of_three_hundred(backend: Backend, me: ConsumerBroker) -> None:
 # --- keys of the wrong type -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("command", "key"), [(schedule, "delayed"), (bury, "failed"), (forward, "inbox")])
+@pytest.mark.parametrize(
+    ("command", "key"), [(retry_later, "delayed"), (dead_letter, "failed"), (park, "inbox")]
+)
 def test_a_key_of_another_type_leaves_that_entry_pending_and_the_batch_unharmed(
     backend: Backend, me: ConsumerBroker, command: Fenced, key: str
 ) -> None:
@@ -294,9 +296,9 @@ def test_a_key_of_another_type_leaves_that_entry_pending_and_the_batch_unharmed(
 
     answers = me.settle(
         [
-            others[0](fresh(backend.keys.stream, first)),
-            command(fresh(backend.keys.stream, hurt)),
-            others[1](fresh(backend.keys.stream, last)),
+            others[0](or_absent(backend.keys.stream, first)),
+            command(or_absent(backend.keys.stream, hurt)),
+            others[1](or_absent(backend.keys.stream, last)),
         ]
     )
 
@@ -312,16 +314,18 @@ def test_a_suspects_key_of_another_type_does_not_write_an_entry_twice(
     (entry_id,) = backend.leased(me, 1)
     backend.make_wrong_type(backend.keys.suspects)
 
-    assert one(me, command(fresh(backend.keys.stream, entry_id))) == DONE
+    assert one(me, command(or_absent(backend.keys.stream, entry_id))) == DONE
     assert backend.pending(backend.keys.stream) == []
 
 
 def test_a_source_of_another_type_is_told(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    lease = fresh(backend.keys.stream, entry_id)
+    lease = or_absent(backend.keys.stream, entry_id)
     backend.make_wrong_type(backend.keys.stream)
 
-    for answer in me.settle([ack(lease), bury(lease), schedule(lease), forward(lease), hand_back(lease)]):
+    for answer in me.settle(
+        [ack(lease), dead_letter(lease), retry_later(lease), park(lease), hand_back(lease)]
+    ):
         assert isinstance(answer, WrongKeyType)
     assert backend.entries(backend.keys.failed) == []
 
@@ -329,22 +333,22 @@ def test_a_source_of_another_type_is_told(backend: Backend, me: ConsumerBroker) 
 # --- entries that somebody made to hurt -------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [Schedule, Bury, Forward])
+@pytest.mark.parametrize("command", [commands.RetryLater, commands.DeadLetter, commands.HandOver])
 def test_an_entry_with_a_great_many_fields_is_settled_with_all_of_them(
     backend: Backend, me: ConsumerBroker, command: type
 ) -> None:
     fields = [b"%d" % n for n in range(20_000)]
     (entry_id,) = backend.leased(me, 1)
-    lease = fresh(backend.keys.stream, entry_id)
-    if command is Schedule:
-        assert one(me, Schedule(lease, 0, EVENT, fields)) == DONE
+    lease = or_absent(backend.keys.stream, entry_id)
+    if command is commands.RetryLater:
+        assert one(me, commands.RetryLater(lease, 0, EVENT, fields)) == DONE
         assert me.promote(me.due(10).members) == 1
         ((_, got),) = backend.entries(backend.keys.inbox(EVENT))
-    elif command is Bury:
-        assert one(me, Bury(lease, fields)) == DONE
+    elif command is commands.DeadLetter:
+        assert one(me, commands.DeadLetter(lease, fields)) == DONE
         ((_, got),) = backend.entries(backend.keys.failed)
     else:
-        assert one(me, Forward(lease, EVENT, fields, always=True)) == DONE
+        assert one(me, commands.Park(lease, EVENT, fields)) == DONE
         ((_, got),) = backend.entries(backend.keys.inbox(EVENT))
 
     if got[-2] == b"streamix.overflow":  # what a script could not pass on lies in one field

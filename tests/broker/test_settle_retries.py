@@ -5,21 +5,23 @@ from __future__ import annotations
 import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.commands import Schedule
+from streamix_queue.core import commands
 from streamix_queue.core.errors import OutOfMemory, WrongKeyType
 from tests.broker.backends import Backend
-from tests.broker.commands import DONE, EVENT, GONE, STOLEN, ack, bury, fresh, schedule, stale
+from tests.broker.commands import DONE, EVENT, GONE, STOLEN, ack, dead_letter, or_absent, retry_later, stale
 
 
-def retry(key: bytes, entry_id: bytes, text: bytes = b"{}", *, deliveries: int = 1) -> Schedule:
-    return Schedule(stale(key, entry_id, deliveries), 60_000, EVENT, [b"message", text + key + entry_id])
+def retry(key: bytes, entry_id: bytes, text: bytes = b"{}", *, deliveries: int = 1) -> commands.RetryLater:
+    return commands.RetryLater(
+        stale(key, entry_id, deliveries), 60_000, EVENT, [b"message", text + key + entry_id]
+    )
 
 
 def test_each_retry_is_answered_for_itself(backend: Backend, me: ConsumerBroker) -> None:
     ours, stolen, settled, later, last = backend.leased(me, 5)
     key = backend.keys.stream
     backend.steal(stolen)
-    me.settle([ack(fresh(key, settled))])
+    me.settle([ack(or_absent(key, settled))])
 
     answers = me.settle(
         [
@@ -48,7 +50,7 @@ def test_retries_of_several_streams_beside_other_commands_get_their_own_answers(
         [
             retry(key, first),
             retry(inbox, third),
-            bury(fresh(key, dead)),
+            dead_letter(or_absent(key, dead)),
             retry(key, stolen),
             retry(inbox, fourth),
             retry(inbox, b"1-1"),
@@ -84,7 +86,7 @@ def test_of_retries_that_redis_refuses_each_stays_pending_and_is_told(
     backend.make_wrong_type(backend.keys.delayed)
 
     refused, not_ours, refused_too = me.settle(
-        [schedule(fresh(key, each)) for each in (first, stolen, second)]
+        [retry_later(or_absent(key, each)) for each in (first, stolen, second)]
     )
 
     assert isinstance(refused, WrongKeyType)

@@ -9,7 +9,7 @@ import pytest
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
 from tests.broker.backends import Backend
-from tests.broker.commands import DONE, FENCED, GONE, Fenced, ack, fresh, hand_back, one, stale, written
+from tests.broker.commands import DONE, FENCED, GONE, Fenced, ack, hand_back, one, or_absent, stale, written
 
 
 @pytest.fixture
@@ -78,20 +78,20 @@ def test_the_holder_settles_from_its_own_copy(
 ) -> None:
     me.renew(backend.keys.stream, [(leased[1], 1)])
 
-    assert one(me, command(fresh(backend.keys.stream, leased[1]))) == DONE
+    assert one(me, command(or_absent(backend.keys.stream, leased[1]))) == DONE
     assert len(written(backend)) == 1
     assert backend.owner(leased[1]) is None
 
 
 def test_a_trimmed_entry_is_acked(backend: Backend, me: ConsumerBroker, leased: list[bytes]) -> None:
-    assert one(me, ack(fresh(backend.keys.stream, leased[1]))) == DONE
+    assert one(me, ack(or_absent(backend.keys.stream, leased[1]))) == DONE
     assert backend.owner(leased[1]) is None
 
 
 def test_what_nobody_else_could_read_is_not_handed_back(
     backend: Backend, me: ConsumerBroker, leased: list[bytes]
 ) -> None:
-    leases = [fresh(backend.keys.stream, i) for i in leased]
+    leases = [or_absent(backend.keys.stream, i) for i in leased]
 
     assert one(me, hand_back(*leases)) == [DONE, GONE, DONE]
 

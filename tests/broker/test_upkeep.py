@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from streamix_queue.broker.protocol import ConsumerBroker, Turn
+from streamix_queue.broker.protocol import ConsumerBroker, Duty
 from streamix_queue.core.errors import WrongKeyType
 from tests.broker.backends import Backend, RedisBackend, eventually
-from tests.broker.commands import EVENT, ack, fresh
+from tests.broker.commands import EVENT, ack, or_absent
 
 HOUR_MS = 3_600_000
 
 
-# --- turns ----------------------------------------------------------------------------------------
+# --- duties ----------------------------------------------------------------------------------------
 
 
 def test_one_member_has_the_turn_of_the_stream_and_one_of_each_group(backend: Backend) -> None:
     first, second = backend.consumer("first"), backend.consumer("second")
     other = backend.consumer("third", group="other")
 
-    turns = [member.take_turn(0, 60_000) for member in (first, second, other)]
+    duties = [member.take_duty(0, 60_000) for member in (first, second, other)]
 
-    assert turns == [Turn(True, True), Turn(False, False), Turn(False, True)]
+    assert duties == [Duty(True, True), Duty(False, False), Duty(False, True)]
 
 
 def test_who_has_the_turn_keeps_it_by_asking_again(backend: Backend) -> None:
     first, second = backend.consumer("first"), backend.consumer("second")
 
-    turns = [member.take_turn(0, 60_000).stream for member in (first, second, first, second)]
+    duties = [member.take_duty(0, 60_000).stream for member in (first, second, first, second)]
 
-    assert turns == [True, False, True, False]
+    assert duties == [True, False, True, False]
 
 
 def test_the_turn_of_a_member_that_died_is_another_s_soon(backend: Backend) -> None:
     second = backend.consumer("second")
-    backend.consumer("first").take_turn(0, 30)
+    backend.consumer("first").take_duty(0, 30)
 
-    eventually(lambda: second.take_turn(0, 60_000) == Turn(True, True))
+    eventually(lambda: second.take_duty(0, 60_000) == Duty(True, True))
 
 
 def test_a_lock_of_another_type_is_no_obstacle(backend: Backend) -> None:
@@ -44,16 +44,16 @@ def test_a_lock_of_another_type_is_no_obstacle(backend: Backend) -> None:
     backend.add(backend.keys.janitor, b"a", b"b")
     backend.add(backend.keys.upkeep, b"a", b"b")
 
-    assert member.take_turn(0, 60_000) == Turn(True, True)
+    assert member.take_duty(0, 60_000) == Duty(True, True)
 
 
 def test_a_group_s_wish_is_noted_by_whoever_asks(backend: Backend) -> None:
     first, second = backend.consumer("first"), backend.consumer("second", group="h")
-    first.take_turn(5000, 60_000)
-    second.take_turn(None, 60_000)
+    first.take_duty(5000, 60_000)
+    second.take_duty(None, 60_000)
     assert backend.mapping(backend.keys.keeps) == {b"g": b"5000", b"h": b"-1"}
 
-    second.take_turn(0, 60_000)
+    second.take_duty(0, 60_000)
 
     assert backend.mapping(backend.keys.keeps) == {b"g": b"5000", b"h": b"0"}
 
@@ -66,7 +66,7 @@ def silent(backend: Backend, name: str, key: bytes) -> ConsumerBroker:
     member = backend.consumer(name)
     member.ensure_group(key, "0")
     backend.add(key, b"message", b"x")
-    member.settle([ack(*(fresh(key, i) for i, _ in backend.read(member, 100, key)))])
+    member.settle([ack(*(or_absent(key, i) for i, _ in backend.read(member, 100, key)))])
     return member
 
 
@@ -168,9 +168,9 @@ def test_suspects_that_are_pending_for_nobody_are_forgotten(backend: Backend, me
     (kept,), (ended,) = backend.leased(me, 1), backend.leased(me, 1, inbox)
     lost = backend.leased(me, 1)[0]
     for key, entry_id in ((backend.keys.stream, kept), (inbox, ended), (backend.keys.stream, lost)):
-        assert me.suspect(fresh(key, entry_id)) == 1
+        assert me.suspect(or_absent(key, entry_id)) == 1
     assert len(backend.mapping(backend.keys.suspects)) == 3
-    me.settle([ack(fresh(inbox, ended)), ack(fresh(backend.keys.stream, lost))])
+    me.settle([ack(or_absent(inbox, ended)), ack(or_absent(backend.keys.stream, lost))])
 
     assert me.forget_suspects(0, 100) == (0, 2)
 
@@ -179,7 +179,7 @@ def test_suspects_that_are_pending_for_nobody_are_forgotten(backend: Backend, me
 
 def test_a_suspect_of_a_peer_is_not_forgotten(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.suspect(fresh(backend.keys.stream, entry_id))
+    me.suspect(or_absent(backend.keys.stream, entry_id))
 
     assert backend.consumer("peer").forget_suspects(0, 100) == (0, 0)
     assert set(backend.mapping(backend.keys.suspects)) == {entry_id}
@@ -187,7 +187,7 @@ def test_a_suspect_of_a_peer_is_not_forgotten(backend: Backend, me: ConsumerBrok
 
 def test_suspects_of_a_group_that_is_gone_are_forgotten(backend: Backend, me: ConsumerBroker) -> None:
     (entry_id,) = backend.leased(me, 1)
-    me.suspect(fresh(backend.keys.stream, entry_id))
+    me.suspect(or_absent(backend.keys.stream, entry_id))
     backend.destroy_group(backend.keys.stream)
 
     assert me.forget_suspects(0, 100) == (0, 1)

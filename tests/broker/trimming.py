@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.commands import AckEntries
+from streamix_queue.core import commands
 from streamix_queue.core.retention import Trimming
 from tests.broker.back_doors import add_at
 from tests.broker.backends import Backend
@@ -29,7 +29,7 @@ def take(backend: Backend, group: str, count: int, *, ack: int = 0) -> ConsumerB
     member.ensure_group(backend.keys.stream, "0")
     ids = [i for i, _ in backend.read(member, count)] if count else []
     if ack:
-        member.settle([AckEntries(backend.keys.stream, ids[:ack])])
+        member.settle([commands.Ack(backend.keys.stream, ids[:ack])])
     return member
 
 

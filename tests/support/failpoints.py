@@ -8,16 +8,17 @@ from collections.abc import Sequence
 
 from streamix_queue.broker.protocol import Answer
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
-from streamix_queue.core.commands import AckEntries, Bury, Command, Forward, HandBack, Schedule
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Command
 
 __all__ = ["install"]
 
 _COMMANDS: dict[str, type[Command]] = {
-    "ack": AckEntries,
-    "retry": Schedule,
-    "dead_letter": Bury,
-    "forward": Forward,
-    "hand_back": HandBack,
+    "ack": commands.Ack,
+    "retry": commands.RetryLater,
+    "dead_letter": commands.DeadLetter,
+    "hand_over": commands.HandOver,
+    "hand_back": commands.HandBack,
 }
 
 

@@ -47,8 +47,8 @@ def _reclaim_off() -> None:
 
 def _fence_off() -> None:
     """Whoever once held an entry may write its retry and its dead letter."""
-    _edit(redis_settle, "_SCHEDULE", "if not blocked(answer, ARGV[i + 2]) then", "if true then")
-    _edit(redis_settle, "_BURY", "if blocked(now, ARGV[5]) then return now end\n", "")
+    _edit(redis_settle, "_RETRY_LATER", "if not blocked(answer, ARGV[i + 2]) then", "if true then")
+    _edit(redis_settle, "_DEAD_LETTER", "if blocked(now, ARGV[5]) then return now end\n", "")
     plan = Planner.plan
 
     def plan_all(planner: Planner, deliveries: Sequence[Delivery], **named: Any) -> Any:
@@ -130,8 +130,8 @@ def _unconfirmed_forgotten() -> None:
 
 def _ack_apart() -> None:
     """A retry or dead letter is written and the ack never follows, as after a death between the two."""
-    _edit(redis_settle, "_SCHEDULE", "ack(KEYS[1], ARGV[1], ARGV[i], ARGV[3])\n", "")
-    _edit(redis_settle, "_BURY", "ack(KEYS[1], ARGV[1], ARGV[3], ARGV[6])\n", "")
+    _edit(redis_settle, "_RETRY_LATER", "ack(KEYS[1], ARGV[1], ARGV[i], ARGV[3])\n", "")
+    _edit(redis_settle, "_DEAD_LETTER", "ack(KEYS[1], ARGV[1], ARGV[3], ARGV[6])\n", "")
 
 
 def _held_on() -> None:

@@ -72,7 +72,7 @@ class Proxy:
         """Cut the connection instead of passing on the ``nth`` reply to ``command`` from now on.
 
         Args:
-            command: Redis' name of it, or ``script:bury`` for a script of the library.
+            command: Redis' name of it, or ``script:dead_letter`` for a script of the library.
             nth: Which reply. Errors and nulls (a read that found nothing) do not count.
             holding: Count only replies with these bytes in them.
             let_through: Pass on so many bytes of it first; at most all but the last.

@@ -12,8 +12,7 @@ import redis
 
 from streamix_queue import BacklogFull, OutOfMemory, Publisher, ShedMessage, publish
 from streamix_queue.api import close_publishers
-from streamix_queue.core.facts import Fact, Published
-from streamix_queue.core.upkeep_facts import BackpressureBegan, BackpressureEnded, Shed
+from streamix_queue.core.facts import BackpressureBegan, BackpressureEnded, Fact, Published, Shed
 from tests.support.members import Handler, eventually, member
 from tests.support.servers import Server
 

@@ -131,7 +131,7 @@ def test_a_lost_ack_is_sent_again_and_the_handler_does_not_run_again(
     assert handler.values() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("script", ["schedule", "promote"])
+@pytest.mark.parametrize("script", ["retry_later", "promote"])
 @pytest.mark.parametrize("what", ["reply", "request"])
 def test_a_retry_that_was_lost_on_the_way_happens_once(
     any_server: Server, proxy: Proxy, stream: str, script: str, what: str
@@ -172,7 +172,7 @@ def test_a_dead_letter_that_was_lost_on_the_way_is_written_once(
     def fail(data: dict[str, Any], message: StreamMessage) -> None:
         raise ValueError("always")
 
-    fault = _lose(proxy, what, "script:bury")
+    fault = _lose(proxy, what, "script:dead_letter")
     with _consumer(proxy, stream, Handler(fail), retry_limit=0):
         fault.wait()
         _nothing_is_left(any_server, stream)
@@ -193,7 +193,7 @@ def test_a_hand_over_that_was_lost_on_the_way_reaches_the_other_member_once(
     with other:
         pass  # registered, and gone: what is read from here on is handed over to it
     _publish(any_server, stream, 1, event="other")
-    fault = _lose(proxy, what, "script:forward")
+    fault = _lose(proxy, what, "script:hand_over")
     with _consumer(proxy, stream, ours):
         fault.wait()
         _nothing_is_left(any_server, stream)

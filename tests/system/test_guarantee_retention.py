@@ -14,9 +14,8 @@ import redis
 
 from streamix_queue import Publisher
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
-from streamix_queue.core.facts import BrokerDown, Fact
+from streamix_queue.core.facts import BrokerDown, Fact, UpkeepRefused
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.upkeep_facts import UpkeepRefused
 from tests.support.fleet import Fleet
 from tests.support.members import Handler, dead_letters, eventually, member
 from tests.support.old_release import OldRelease

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from streamix_queue import BacklogFull, Publisher
-from streamix_queue.core.facts import Fact
-from streamix_queue.core.keys import Keys
-from streamix_queue.core.retention import Pin
-from streamix_queue.core.upkeep_facts import (
+from streamix_queue.core.facts import (
+    Fact,
     NamesRemoved,
     StreamPinned,
     StreamTrimmed,
     StreamUnpinned,
     UpkeepRefused,
 )
+from streamix_queue.core.keys import Keys
+from streamix_queue.core.retention import Pin
 from streamix_telemetry import configure_logging
 from streamix_telemetry.upkeep_logs import UpkeepLogs
 from tests.support.members import Handler, eventually

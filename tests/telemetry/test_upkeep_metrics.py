@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streamix_queue import BacklogFull, Publisher
-from streamix_queue.core.upkeep_facts import BackpressureEnded, StreamTrimmed
+from streamix_queue.core.facts import BackpressureEnded, StreamTrimmed
 from streamix_telemetry.cells import store_for
 from streamix_telemetry.metrics import ConsumerMetrics, PublisherMetrics
 from tests.support.servers import Server

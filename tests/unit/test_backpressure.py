@@ -12,9 +12,8 @@ import pytest
 
 from streamix_queue.broker.protocol import Backlog, PublisherBroker
 from streamix_queue.core.errors import BacklogFull, BrokerRefused, BrokerUnavailable, OutOfMemory
-from streamix_queue.core.facts import Fact
+from streamix_queue.core.facts import BackpressureBegan, BackpressureEnded, Fact
 from streamix_queue.core.hold_back import allowance, low_watermark
-from streamix_queue.core.upkeep_facts import BackpressureBegan, BackpressureEnded
 from streamix_queue.publishing import hold_back as backpressure
 from streamix_queue.publishing.hold_back import Backpressure
 from streamix_queue.publishing.publisher import _note_written

@@ -12,9 +12,9 @@ from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.errors import Malformed, Reject, Retry
 from streamix_queue.core.outcome import (
     ACK,
+    HAND_BACK,
     HAND_OVER,
     PARK,
-    RELEASE,
     DeadLetter,
     HandlerTimeout,
     Outcome,
@@ -140,8 +140,8 @@ def test_the_reasons_are_those_of_the_wire_format() -> None:
 
 
 def test_each_outcome_has_a_name_of_its_own() -> None:
-    outcomes: list[Outcome] = [ACK, HAND_OVER, PARK, RELEASE, RetryLater(1), DeadLetter(Reason.CRASH)]
+    outcomes: list[Outcome] = [ACK, HAND_OVER, PARK, HAND_BACK, RetryLater(1), DeadLetter(Reason.CRASH)]
 
     names = [outcome.name for outcome in outcomes]
 
-    assert names == ["ack", "hand_over", "park", "release", "retry", "dead_letter"]
+    assert names == ["ack", "hand_over", "park", "hand_back", "retry", "dead_letter"]

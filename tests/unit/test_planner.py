@@ -11,24 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamix_queue.actors.planner import Batch, Planner
-from streamix_queue.core.commands import (
-    Absolve,
-    AckEntries,
-    Bury,
-    Command,
-    Forward,
-    HandBack,
-    Lease,
-    Schedule,
-)
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.dead_letter import Origin, read_letter
 from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.outcome import (
     ACK,
+    HAND_BACK,
     HAND_OVER,
     PARK,
-    RELEASE,
     DeadLetter,
     Outcome,
     Reason,
@@ -88,8 +80,8 @@ def only(*deliveries: Delivery) -> Command:
     return batch.command
 
 
-def lease_of(held: Delivery, *, fresh: bool = False) -> Lease:
-    return Lease(held.key, held.entry_id, held.deliveries, fresh)
+def lease_of(held: Delivery, *, or_absent: bool = False) -> Fence:
+    return Fence(held.key, held.entry_id, held.deliveries, or_absent)
 
 
 # --- acks ---------------------------------------------------------------------------------------------
@@ -103,13 +95,13 @@ def test_handled_entries_are_acked_together_for_each_stream() -> None:
 
     assert forgotten == []
     assert [batch.command for batch in batches] == [
-        AckEntries(KEYS.stream, [held.entry_id for held in shared]),
-        AckEntries(INBOX, [held.entry_id for held in inbox]),
+        commands.Ack(KEYS.stream, [held.entry_id for held in shared]),
+        commands.Ack(INBOX, [held.entry_id for held in inbox]),
     ]
     assert [list(batch.deliveries) for batch in batches] == [shared, inbox]
 
 
-@pytest.mark.parametrize("outcome", [ACK, RELEASE])
+@pytest.mark.parametrize("outcome", [ACK, HAND_BACK])
 def test_no_command_carries_more_than_256_entries(outcome: Outcome) -> None:
     held = [delivery(outcome) for _ in range(600)]
 
@@ -122,7 +114,7 @@ def test_no_command_carries_more_than_256_entries(outcome: Outcome) -> None:
 def test_a_success_is_acked_also_when_the_lease_was_lost() -> None:
     held = delivery(ACK, lost=True)
 
-    assert only(held) == AckEntries(KEYS.stream, [held.entry_id])
+    assert only(held) == commands.Ack(KEYS.stream, [held.entry_id])
 
 
 def test_a_suspect_that_succeeded_is_no_suspect_any_more() -> None:
@@ -131,8 +123,8 @@ def test_a_suspect_that_succeeded_is_no_suspect_any_more() -> None:
     batches, _ = plan(innocent, suspect)
 
     assert [batch.command for batch in batches] == [
-        AckEntries(KEYS.stream, [innocent.entry_id, suspect.entry_id]),
-        Absolve([lease_of(suspect)]),
+        commands.Ack(KEYS.stream, [innocent.entry_id, suspect.entry_id]),
+        commands.Absolve([lease_of(suspect)]),
     ]
     assert list(batches[1].deliveries) == [], "the ack settles it"
 
@@ -145,8 +137,8 @@ def test_a_retry_is_scheduled_with_one_more_on_its_count_and_the_attempt_in_its_
 
     command = only(held)
 
-    assert isinstance(command, Schedule)
-    assert (command.lease, command.delay_ms, command.event) == (lease_of(held), 2000, "user.created")
+    assert isinstance(command, commands.RetryLater)
+    assert (command.fence, command.delay_ms, command.event) == (lease_of(held), 2000, "user.created")
     raw, extras, history = envelope_of(command.fields)
     assert raw == for_retry(RAW, 2, NOW)
     assert extras == TRACE
@@ -164,7 +156,7 @@ def test_a_later_retry_keeps_the_attempts_and_the_source_of_the_earlier_ones() -
 
     command = only(held)
 
-    assert isinstance(command, Schedule)
+    assert isinstance(command, commands.RetryLater)
     after = history_of(envelope_of(command.fields)[2])
     assert (after.source_id, after.replays) == ("7-0", 3)
     assert [attempt.at for attempt in after.attempts] == ["earlier", NOW]
@@ -175,7 +167,7 @@ def test_the_text_of_an_attempt_is_bounded() -> None:
 
     command = only(held)
 
-    assert isinstance(command, Schedule)
+    assert isinstance(command, commands.RetryLater)
     (attempt,) = history_of(envelope_of(command.fields)[2]).attempts
     assert attempt.error == "x" * 200
 
@@ -189,8 +181,8 @@ def test_a_dead_letter_tells_every_attempt_the_last_one_included() -> None:
 
     command = only(held)
 
-    assert isinstance(command, Bury)
-    assert command.lease == lease_of(held)
+    assert isinstance(command, commands.DeadLetter)
+    assert command.fence == lease_of(held)
     letter = read_letter(command.fields)
     assert (letter.id, letter.data.reason, letter.data.source_stream_id) == (
         "letter-1",
@@ -206,7 +198,7 @@ def test_what_was_never_started_has_no_attempt_of_its_own() -> None:
 
     command = only(held)
 
-    assert isinstance(command, Bury)
+    assert isinstance(command, commands.DeadLetter)
     assert read_letter(command.fields).data.attempts == []
 
 
@@ -218,21 +210,22 @@ def test_an_entry_that_could_not_be_read_is_buried_raw() -> None:
 
     command = only(held)
 
-    assert isinstance(command, Bury)
+    assert isinstance(command, commands.DeadLetter)
     assert command.fields[2:] == [b"raw.other", b"\xff", b"raw.message", b"{not json"]
 
 
 # --- hand-overs -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("outcome", "always"), [(HAND_OVER, False), (PARK, True)])
-def test_what_another_should_run_goes_on_as_it_is(outcome: Outcome, always: bool) -> None:
+@pytest.mark.parametrize(("outcome", "kind"), [(HAND_OVER, commands.HandOver), (PARK, commands.Park)])
+def test_what_another_should_run_goes_on_as_it_is(outcome: Outcome, kind: type[Command]) -> None:
     held = delivery(outcome)
 
     command = only(held)
 
-    assert isinstance(command, Forward)
-    assert (command.lease, command.event, command.always) == (lease_of(held), "user.created", always)
+    assert isinstance(command, (commands.HandOver, commands.Park))
+    assert type(command) is kind
+    assert (command.fence, command.event) == (lease_of(held), "user.created")
     raw, extras, history = envelope_of(command.fields)
     assert (raw, extras) == (RAW, TRACE), "no attempt was made, so nothing is counted"
     assert history_of(history) == History(held.entry_id.decode(), "handover")
@@ -244,7 +237,7 @@ def test_a_retry_that_is_passed_on_is_still_a_retry() -> None:
 
     command = only(held)
 
-    assert isinstance(command, Forward)
+    assert isinstance(command, commands.Park)
     assert history_of(envelope_of(command.fields)[2]) == before
 
 
@@ -252,29 +245,29 @@ def test_a_retry_that_is_passed_on_is_still_a_retry() -> None:
 
 
 def test_what_never_started_is_handed_back_for_each_stream_as_idle_as_a_lapsed_lease() -> None:
-    shared, inbox = [delivery(RELEASE) for _ in range(2)], delivery(RELEASE, key=INBOX, deliveries=3)
+    shared, inbox = [delivery(HAND_BACK) for _ in range(2)], delivery(HAND_BACK, key=INBOX, deliveries=3)
 
     batches, _ = plan(shared[0], inbox, shared[1])
 
     assert [batch.command for batch in batches] == [
-        HandBack([lease_of(held) for held in shared], 60_000),
-        HandBack([lease_of(inbox)], 60_000),
+        commands.HandBack([lease_of(held) for held in shared], 60_000),
+        commands.HandBack([lease_of(inbox)], 60_000),
     ]
 
 
 def test_a_suspect_that_is_handed_back_keeps_the_starts_that_were_counted() -> None:
     """Else a message that kills its process would be a clean slate after every rolling deploy."""
-    suspect = delivery(RELEASE, suspect=True, deliveries=2)
+    suspect = delivery(HAND_BACK, suspect=True, deliveries=2)
 
     batches, _ = plan(suspect)
 
-    assert [type(batch.command) for batch in batches] == [HandBack]
+    assert [type(batch.command) for batch in batches] == [commands.HandBack]
 
 
 # --- the fence --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", [*ENDINGS, RELEASE], ids=lambda outcome: outcome.name)
+@pytest.mark.parametrize("outcome", [*ENDINGS, HAND_BACK], ids=lambda outcome: outcome.name)
 def test_once_another_owns_it_nothing_is_written_but_an_ack(outcome: Outcome) -> None:
     held = delivery(outcome, lost=True)
 
@@ -288,8 +281,8 @@ def test_a_command_says_that_we_hold_the_only_copy_if_that_is_known(outcome: Out
 
     command = only(held)
 
-    assert isinstance(command, (Schedule, Bury, Forward))
-    assert command.lease == Lease(KEYS.stream, held.entry_id, 4, fresh=orphan)
+    assert isinstance(command, commands.FENCED)
+    assert command.fence == Fence(KEYS.stream, held.entry_id, 4, or_absent=orphan)
 
 
 @pytest.mark.parametrize("outcome", ENDINGS, ids=lambda outcome: outcome.name)
@@ -301,8 +294,8 @@ def test_what_is_pending_for_nobody_is_ours_if_the_lease_ran_when_redis_said_so(
     (batch,), _ = plan(held)
 
     assert PLANNER.insist(batch, monotonic=MONOTONIC) is runs
-    assert isinstance(batch.command, (Schedule, Bury, Forward))
-    assert batch.command.lease == lease_of(held, fresh=runs)
+    assert isinstance(batch.command, commands.FENCED)
+    assert batch.command.fence == lease_of(held, or_absent=runs)
     assert not PLANNER.insist(batch, monotonic=MONOTONIC), "once is enough"
 
 
@@ -325,14 +318,14 @@ def test_what_is_sent_again_is_not_insisted_on_for_it_may_have_been_done(outcome
 
     assert batch.sent_before
     assert not PLANNER.insist(batch, monotonic=MONOTONIC)
-    assert isinstance(batch.command, (Schedule, Bury, Forward))
-    assert batch.command.lease == lease_of(held, fresh=False)
-    assert isinstance(first, (Schedule, Bury, Forward))
-    assert first.lease.fresh, "the command that is in flight is left as it was"
+    assert isinstance(batch.command, commands.FENCED)
+    assert batch.command.fence == lease_of(held, or_absent=False)
+    assert isinstance(first, commands.FENCED)
+    assert first.fence.or_absent, "the command that is in flight is left as it was"
     assert batch.command.fields == first.fields, "also the id of a dead letter: it must not be two"
 
 
-@pytest.mark.parametrize("outcome", [ACK, RELEASE], ids=lambda outcome: outcome.name)
+@pytest.mark.parametrize("outcome", [ACK, HAND_BACK], ids=lambda outcome: outcome.name)
 def test_an_ack_and_a_hand_back_are_sent_again_as_they_are(outcome: Outcome) -> None:
     (batch,), _ = plan(delivery(outcome))
     before = batch.command
@@ -349,15 +342,15 @@ def test_what_cannot_be_settled_comes_back_and_is_no_suspect() -> None:
 
     batches = PLANNER.let_go(held)
 
-    back = [HandBack([lease_of(each)], 0) for each in held]
-    assert [batch.command for batch in batches] == [*back, Absolve([lease_of(held[1])])]
+    back = [commands.HandBack([lease_of(each)], 0) for each in held]
+    assert [batch.command for batch in batches] == [*back, commands.Absolve([lease_of(held[1])])]
     assert PLANNER.let_go(held[:1])[0].command == back[0]
     assert not any(batch.deliveries for batch in batches), "they settle nothing"
 
 
 # --- all together -----------------------------------------------------------------------------------------
 
-_outcomes = st.sampled_from([ACK, RELEASE, *ENDINGS])
+_outcomes = st.sampled_from([ACK, HAND_BACK, *ENDINGS])
 _held = st.builds(
     lambda outcome, key, lost, suspect: delivery(outcome, key=key, lost=lost, suspect=suspect),
     _outcomes,
@@ -369,11 +362,11 @@ _held = st.builds(
 
 def named(batch: Batch) -> Sequence[bytes]:
     command = batch.command
-    if isinstance(command, AckEntries):
+    if isinstance(command, commands.Ack):
         return command.entry_ids
-    if isinstance(command, (HandBack, Absolve)):
-        return [lease.entry_id for lease in command.leases]
-    return [command.lease.entry_id]
+    if isinstance(command, (commands.HandBack, commands.Absolve)):
+        return [lease.entry_id for lease in command.fences]
+    return [command.fence.entry_id]
 
 
 @given(st.lists(_held, max_size=30))
@@ -384,9 +377,12 @@ def test_every_delivery_is_settled_once_or_forgotten(held: list[Delivery]) -> No
     assert sorted(map(id, [*settled, *forgotten])) == sorted(map(id, held))
     assert all(each.lost and each.outcome is not ACK for each in forgotten)
     for batch in batches:
-        if not isinstance(batch.command, Absolve):
+        if not isinstance(batch.command, commands.Absolve):
             assert list(named(batch)) == [each.entry_id for each in batch.deliveries]
     absolved = [
-        entry_id for batch in batches if isinstance(batch.command, Absolve) for entry_id in named(batch)
+        entry_id
+        for batch in batches
+        if isinstance(batch.command, commands.Absolve)
+        for entry_id in named(batch)
     ]
     assert absolved == [each.entry_id for each in held if each.suspect and each.outcome is ACK]

@@ -7,25 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamix_queue.core.commands import (
-    Absolve,
-    AckEntries,
-    Bury,
-    Forward,
-    HandBack,
-    Lease,
-    Schedule,
-    Verdict,
-)
+from streamix_queue.core import commands
+from streamix_queue.core.commands import Fence, Verdict
 
-LEASE = Lease(b"s", b"1-0", 2, fresh=True)
+LEASE = Fence(b"s", b"1-0", 2, or_absent=True)
 COMMANDS = [
-    AckEntries(b"s", [b"1-0"]),
-    Schedule(LEASE, 1000, "e", [b"message", b"{}"]),
-    Bury(LEASE, [b"message", b"{}"]),
-    Forward(LEASE, "e", [b"message", b"{}"]),
-    HandBack([LEASE], 60_000),
-    Absolve([LEASE]),
+    commands.Ack(b"s", [b"1-0"]),
+    commands.RetryLater(LEASE, 1000, "e", [b"message", b"{}"]),
+    commands.DeadLetter(LEASE, [b"message", b"{}"]),
+    commands.HandOver(LEASE, "e", [b"message", b"{}"]),
+    commands.Park(LEASE, "e", [b"message", b"{}"]),
+    commands.HandBack([LEASE], 60_000),
+    commands.Absolve([LEASE]),
 ]
 
 
@@ -43,7 +36,3 @@ def test_a_command_cannot_be_changed_after_it_was_made(value: Any) -> None:
     for field in msgspec.structs.fields(value):
         with pytest.raises(AttributeError, match="immutable"):
             setattr(value, field.name, None)
-
-
-def test_a_hand_over_asks_whether_somebody_handles_the_event() -> None:
-    assert Forward(LEASE, "e", []).always is False

@@ -31,9 +31,8 @@ from streamix_queue.broker.protocol import (
     Standing,
     Taken,
 )
-from streamix_queue.core import commands as settlement
-from streamix_queue.core import wire
-from streamix_queue.core.commands import Command, Lease, Verdict
+from streamix_queue.core import commands, wire
+from streamix_queue.core.commands import Command, Fence, Verdict
 from streamix_queue.core.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -59,12 +58,13 @@ class MemoryConsumerBroker(MemoryUpkeep):
         self._interrupted = False
         self._aborted = False
         self._carry_out: dict[type, Callable[..., Answer]] = {
-            settlement.AckEntries: self._ack_entries,
-            settlement.Schedule: self._schedule,
-            settlement.Bury: self._bury,
-            settlement.Forward: self._forward,
-            settlement.HandBack: self._hand_back,
-            settlement.Absolve: self._absolve,
+            commands.Ack: self._ack,
+            commands.RetryLater: self._retry_later,
+            commands.DeadLetter: self._dead_letter,
+            commands.HandOver: self._hand_over,
+            commands.Park: self._hand_over,
+            commands.HandBack: self._hand_back,
+            commands.Absolve: self._absolve,
         }
 
     def connect(self) -> None:
@@ -166,10 +166,10 @@ class MemoryConsumerBroker(MemoryUpkeep):
         ours = (pending.owner, pending.deliveries) == (self._me, deliveries)
         return Standing.OURS if ours else Standing.STOLEN
 
-    def _standing_of(self, store: Store, lease: Lease) -> int:
+    def _standing_of(self, store: Store, lease: Fence) -> int:
         return self._standing(store, lease.key, parse_id(lease.entry_id), lease.deliveries)
 
-    def suspect(self, lease: Lease) -> int:
+    def suspect(self, lease: Fence) -> int:
         with self._server.operation("suspect") as store:
             if self._refusal(store, lease) is not None:
                 return 0
@@ -193,64 +193,64 @@ class MemoryConsumerBroker(MemoryUpkeep):
                     answers.append(error)
         return answers
 
-    def _ack_entries(self, store: Store, command: settlement.AckEntries) -> Verdict:
+    def _ack(self, store: Store, command: commands.Ack) -> Verdict:
         ids = [parse_id(raw) for raw in command.entry_ids]
         store.ack(command.key, self._group, ids, delete=self._keys.is_inbox(command.key))
         return Verdict.DONE
 
-    def _refusal(self, store: Store, lease: Lease) -> Verdict | None:
+    def _refusal(self, store: Store, lease: Fence) -> Verdict | None:
         """Why a fenced command must not be carried out; None if it may be."""
         standing = self._standing_of(store, lease)
         if standing == Standing.STOLEN:
             return Verdict.STOLEN
-        return Verdict.GONE if standing == Standing.ORPHAN and not lease.fresh else None
+        return Verdict.GONE if standing == Standing.ORPHAN and not lease.or_absent else None
 
-    def _end(self, store: Store, lease: Lease) -> Verdict:
+    def _end(self, store: Store, lease: Fence) -> Verdict:
         """The last steps of every fenced command."""
         with suppress(WrongKeyType):  # that count is no reason to write the rest twice
             self._forgive(store, [lease])
-        self._ack_entries(store, settlement.AckEntries(lease.key, [lease.entry_id]))
+        self._ack(store, commands.Ack(lease.key, [lease.entry_id]))
         return Verdict.DONE
 
-    def _schedule(self, store: Store, command: settlement.Schedule) -> Verdict:
-        refusal = self._refusal(store, command.lease)
+    def _retry_later(self, store: Store, command: commands.RetryLater) -> Verdict:
+        refusal = self._refusal(store, command.fence)
         if refusal is not None:
             return refusal
         member = wire.frame([command.event.encode(), *command.fields])
         due = self._server.now_ms() + command.delay_ms
         store.grow(self._keys.delayed, SortedSet)[member] = due
-        return self._end(store, command.lease)
+        return self._end(store, command.fence)
 
-    def _bury(self, store: Store, command: settlement.Bury) -> Verdict:
-        refusal = self._refusal(store, command.lease)
+    def _dead_letter(self, store: Store, command: commands.DeadLetter) -> Verdict:
+        refusal = self._refusal(store, command.fence)
         if refusal is not None:
             return refusal
         store.grow(self._keys.failed, Stream).add(command.fields, self._server.now_ms())
-        return self._end(store, command.lease)
+        return self._end(store, command.fence)
 
-    def _forward(self, store: Store, command: settlement.Forward) -> Verdict:
-        refusal = self._refusal(store, command.lease)
+    def _hand_over(self, store: Store, command: commands.HandOver | commands.Park) -> Verdict:
+        refusal = self._refusal(store, command.fence)
         if refusal is not None:
             return refusal
-        if not (command.always or self._is_handled(store, command.event)):
-            self._end(store, command.lease)
+        if not (isinstance(command, commands.Park) or self._is_handled(store, command.event)):
+            self._end(store, command.fence)
             return Verdict.DROPPED
         inbox = store.grow(self._keys.inbox(command.event), Stream)
         inbox.add(command.fields, self._server.now_ms())
-        return self._end(store, command.lease)
+        return self._end(store, command.fence)
 
     def _is_handled(self, store: Store, event: str) -> bool:
         handlers = store.get(self._keys.handlers, SortedSet) or SortedSet()
         seen = handlers.get(event.encode())
         return seen is not None and seen >= self._server.now_ms() - HANDLER_TTL_MS
 
-    def _hand_back(self, store: Store, command: settlement.HandBack) -> list[Verdict]:
-        verdicts = [self._hand_back_one(store, lease, command.idle_ms) for lease in command.leases]
+    def _hand_back(self, store: Store, command: commands.HandBack) -> list[Verdict]:
+        verdicts = [self._hand_back_one(store, lease, command.idle_ms) for lease in command.fences]
         if Verdict.DONE in verdicts:
             store.keys[self._keys.nudge] = Text(b"%d" % self._server.now_ms())
         return verdicts
 
-    def _hand_back_one(self, store: Store, lease: Lease, idle_ms: int) -> Verdict:
+    def _hand_back_one(self, store: Store, lease: Fence, idle_ms: int) -> Verdict:
         standing = self._standing_of(store, lease)
         if standing != Standing.OURS:
             return Verdict.STOLEN if standing == Standing.STOLEN else Verdict.GONE
@@ -263,11 +263,11 @@ class MemoryConsumerBroker(MemoryUpkeep):
         pending.deliveries = max(0, pending.deliveries - 1)
         return Verdict.DONE
 
-    def _absolve(self, store: Store, command: settlement.Absolve) -> Verdict:
-        self._forgive(store, command.leases)
+    def _absolve(self, store: Store, command: commands.Absolve) -> Verdict:
+        self._forgive(store, command.fences)
         return Verdict.DONE
 
-    def _forgive(self, store: Store, leases: Sequence[Lease]) -> None:
+    def _forgive(self, store: Store, leases: Sequence[Fence]) -> None:
         suspects = store.get(self._keys.suspects, Hash) or Hash()
         for lease in leases:
             suspects.pop(self._keys.suspect_field(lease.key, lease.entry_id), None)

@@ -17,7 +17,7 @@ from streamix_queue.broker.memory.store import (
     id_bytes,
     parse_id,
 )
-from streamix_queue.broker.protocol import Turn
+from streamix_queue.broker.protocol import Duty
 from streamix_queue.core.errors import GroupMissing, OutOfMemory, WrongKeyType
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.retention import Pin, Trimming
@@ -45,13 +45,13 @@ class MemoryUpkeep:
 
     # --- whose turn it is -----------------------------------------------------------------------
 
-    def take_turn(self, keep_ms: int | None, ttl_ms: int) -> Turn:
-        with self._server.operation("take_turn") as store:
+    def take_duty(self, keep_ms: int | None, ttl_ms: int) -> Duty:
+        with self._server.operation("take_duty") as store:
             with suppress(OutOfMemory, WrongKeyType):
                 keep = _FOR_EVER if keep_ms is None else b"%d" % keep_ms
                 store.grow(self._keys.keeps, Hash)[self._keys.group] = keep
-            turns = [self._lock(store, key, ttl_ms) for key in (self._keys.janitor, self._keys.upkeep)]
-            return Turn(*turns)
+            duties = [self._lock(store, key, ttl_ms) for key in (self._keys.janitor, self._keys.upkeep)]
+            return Duty(*duties)
 
     def _lock(self, store: Store, key: bytes, ttl_ms: int) -> bool:
         holder, now = store.keys.get(key), self._server.now_ms()

@@ -19,7 +19,7 @@ from streamix_queue.broker.redis.groups import group_names
 from streamix_queue.broker.redis.link import Call, Link, load_script
 from streamix_queue.broker.redis.settle import SettleCalls, script_text
 from streamix_queue.broker.redis.upkeep import RedisUpkeep
-from streamix_queue.core.commands import Command, Lease
+from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
 from streamix_queue.core.wire import outline
@@ -124,12 +124,12 @@ class RedisConsumerBroker(RedisUpkeep):
         entries = self._link.script(_TAKE, [key], self._group, self._consumer, *flat)
         return [tuple(entry) for entry in entries]
 
-    def suspect(self, lease: Lease) -> int:
+    def suspect(self, lease: Fence) -> int:
         field = self._keys.suspect_field(lease.key, lease.entry_id)
         starts: int = self._link.script(
             _SUSPECT,
             [lease.key, self._keys.suspects],
-            *(self._group, self._consumer, lease.entry_id, lease.deliveries, int(lease.fresh)),
+            *(self._group, self._consumer, lease.entry_id, lease.deliveries, int(lease.or_absent)),
             *(field, _SUSPECT_TTL_MS),
         )
         return starts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from streamix_queue.broker.protocol import Turn
+from streamix_queue.broker.protocol import Duty
 from streamix_queue.broker.redis.groups import latest_events
 from streamix_queue.broker.redis.link import Link, load_script
 from streamix_queue.core.keys import Keys
@@ -13,7 +13,7 @@ from streamix_queue.core.retention import Pin, Trimming
 
 __all__ = ["RedisUpkeep", "pause", "paused", "resume", "trim"]
 
-_TURN = load_script("turn")
+_DUTY = load_script("duty")
 _TRIM = load_script("trim")
 _REMOVE_IDLE = load_script("remove_idle")
 _FORGET = load_script("forget")
@@ -76,13 +76,13 @@ class RedisUpkeep:
     _keys: Keys
     _consumer: bytes
 
-    def take_turn(self, keep_ms: int | None, ttl_ms: int) -> Turn:
+    def take_duty(self, keep_ms: int | None, ttl_ms: int) -> Duty:
         keys = self._keys
         keep = _FOR_EVER if keep_ms is None else keep_ms
         stream, group = self._link.script(
-            _TURN, [keys.keeps, keys.janitor, keys.upkeep], keys.group, keep, self._consumer, ttl_ms
+            _DUTY, [keys.keeps, keys.janitor, keys.upkeep], keys.group, keep, self._consumer, ttl_ms
         )
-        return Turn(bool(stream), bool(group))
+        return Duty(bool(stream), bool(group))
 
     def trim(self, key: bytes, keep_ms: int | None, limit: int, pinned_after_ms: int) -> Trimming:
         inbox = self._keys.is_inbox(key)

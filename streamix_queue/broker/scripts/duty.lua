@@ -1,5 +1,5 @@
--- Whose turn it is to look after the stream, and after the group: 1 = ours. A holder that asks again
--- in time keeps it. Only economy rests on it, so without memory for the lock it is everybody's turn.
+-- Whose duty it is to look after the stream, and after the group: 1 = ours. A holder that asks again
+-- in time keeps it. Only economy rests on it, so without memory for the lock it is everybody's.
 -- Also notes how long this group wants everything to be kept: the longest wish counts.
 -- KEYS keeps lock ...
 -- ARGV group keep_ms consumer ttl_ms
