@@ -10,7 +10,7 @@ from streamix_queue._lazy import lazily
 
 if TYPE_CHECKING:
     from streamix_queue.api import consume, publish
-    from streamix_queue.consumer import Consumer
+    from streamix_queue.consumer import Consumer, run
     from streamix_queue.core.errors import (
         BacklogFull,
         BrokerError,
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
         OutOfMemory,
         PublishUnknown,
         Reject,
+        RestartsExceeded,
         Retry,
         StreamixError,
         WrongKeyType,
     )
     from streamix_queue.core.message import ShedMessage, StreamMessage, Timestamps
     from streamix_queue.publishing.publisher import Publisher
-    from streamix_queue.runtime import RestartsExceeded
 
 __all__ = [
     "BacklogFull",
@@ -62,6 +62,7 @@ __all__ = [
     "WrongKeyType",
     "consume",
     "publish",
+    "run",
 ]
 
 if not TYPE_CHECKING:  # a type checker shall go on to complain of names that there are not
@@ -69,12 +70,12 @@ if not TYPE_CHECKING:  # a type checker shall go on to complain of names that th
         **dict.fromkeys(__all__, "streamix_queue.core.errors"),
         "Consumer": "streamix_queue.consumer",
         "Publisher": "streamix_queue.publishing.publisher",
-        "RestartsExceeded": "streamix_queue.runtime",
         "ShedMessage": "streamix_queue.core.message",
         "StreamMessage": "streamix_queue.core.message",
         "Timestamps": "streamix_queue.core.message",
         "consume": "streamix_queue.api",
         "publish": "streamix_queue.api",
+        "run": "streamix_queue.consumer",
     }
     # `streamix --help` has to be there before redis-py and structlog are loaded, which takes three
     # times as long as all the rest.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,19 +12,18 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from streamix_queue.composition import Session, Telemetry, redis_broker_factory, watched
-from streamix_queue.consuming.assembly import Assembly
+from streamix_queue.composition import Telemetry, redis_broker_factory, watched
+from streamix_queue.consuming.run import Run
 from streamix_queue.core.config import (
     DEFAULT_GROUP,
     DEFAULT_REDIS_URL,
     DEFAULT_STREAM,
     ConsumerConfig,
 )
-from streamix_queue.core.errors import BrokerError, ConfigError, DrainTimeout, StreamixError
-from streamix_queue.core.facts import Drained, Draining, Interceptor, Observer
+from streamix_queue.core.errors import ConfigError, DrainTimeout, StreamixError
+from streamix_queue.core.facts import Interceptor, Observer
 from streamix_queue.core.registration import (
     Registration,
-    leave_a_thread_for_others,
     make_registration,
     with_concurrency,
 )
@@ -35,7 +33,7 @@ from streamix_queue.signals import Signals
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-__all__ = ["Consumer"]
+__all__ = ["Consumer", "run"]
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -137,15 +135,10 @@ class Consumer:
         self._telemetry = Telemetry(
             self._config, observers, interceptors, (metrics_host, metrics_port), metrics_registry, trace_mode
         )
-        self._session: Session | None = None
-        self._registrations: dict[str, Registration] = {}
-        self._lock = threading.Lock()  # guards the fields below
-        self._assembly: Assembly | None = None
-        self._thread: threading.Thread | None = None
-        self._failure: BaseException | None = None
-        self._stopping_since: float | None = None
-        self._ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._pid = os.getpid()
+        self._lock = threading.Lock()  # guards the fields below
+        self._registrations: dict[str, Registration] = {}
+        self._run: Run | None = None  # the last start; other threads read this one reference
 
     # --- handlers -------------------------------------------------------------------------------
 
@@ -234,7 +227,7 @@ class Consumer:
     def _register(self, registration: Registration) -> None:
         event = registration.event
         with self._lock:
-            if self._assembly is not None:
+            if self.running:
                 raise StreamixError(f"event {event!r}: register handlers before the consumer is started")
             if event in self._registrations:
                 raise ConfigError(f"event {event!r} has a handler already")
@@ -246,7 +239,7 @@ class Consumer:
         For whoever runs a consumer that others have written. Raises `ConfigError`.
         """
         with self._lock:
-            if self._assembly is not None:
+            if self.running:
                 raise StreamixError("set the concurrency before the consumer is started")
             self._config = replace(self._config, concurrency=concurrency)
             self._registrations = with_concurrency(self._registrations, concurrency)
@@ -261,37 +254,22 @@ class Consumer:
             ConfigError: no handler is registered.
             StreamixError: it runs already, or this is a fork of the process that made it.
         """
+        self._begin(lambda: None)
+
+    def _begin(self, on_end: Callable[[], None]) -> None:
+        # Before the lock: the parent may have held it at the moment of the fork.
+        if self._pid != os.getpid():
+            raise StreamixError("a consumer cannot be used after fork(): make it in the child")
         with self._lock:
-            if self._pid != os.getpid():
-                raise StreamixError("a consumer cannot be used after fork(): make it in the child")
-            if self._assembly is not None:
+            if self.running:
                 raise StreamixError("the consumer is running already")
             if not self._registrations:
                 raise ConfigError("no handler: register one with on() before the consumer is started")
-            self._failure = self._stopping_since = None
-            self._ended = queue.SimpleQueue()
             session = self._telemetry.session()
-            assembly = Assembly(
-                self._config,
-                leave_a_thread_for_others(self._registrations, self._config.concurrency),
-                watched(self._make_broker, session.observers),
-                session.observers,
-                session.interceptors,
-                session.new_context,
-            )
-            session.open(assembly.vitals)
-            try:
-                assembly.prepare()
-                assembly.announce()
-                assembly.supervisor.start()
-            except BaseException:
-                session.close()
-                raise
-            self._assembly, self._session = assembly, session
-            self._thread = threading.Thread(
-                target=self._supervise, args=(assembly, session), name="streamix.supervisor", daemon=True
-            )
-            self._thread.start()
+            make_broker = watched(self._make_broker, session.observers)
+            run = Run(self._config, self._registrations, make_broker, session, on_end)
+            run.start()
+            self._run = run
 
     def stop(self, timeout: float | None = None) -> bool:
         """Take nothing more, let running handlers end, settle them, hand the rest back.
@@ -313,40 +291,31 @@ class Consumer:
 
     def request_stop(self) -> None:
         """Ask to stop and return at once. Any thread, a handler's included; not a signal handler."""
-        with self._lock:
-            assembly = self._assembly
-            if assembly is None or self._stopping_since is not None:
-                return
-            self._stopping_since = time.monotonic()
-        running = assembly.dispatch.running()
-        assembly.notice(Draining(running, self._config.drain_timeout_ms / 1000))
-        assembly.stop()
+        if self.running and self._run is not None:
+            self._run.ask_to_stop()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the consumer has ended, for ``timeout`` seconds at most; see `stop`."""
-        thread = self._thread
-        if thread is None:
+        run = self._run
+        if run is None:
             return True
-        thread.join(timeout)
-        if thread.is_alive():
+        if not run.wait(timeout) or isinstance(run.failure, DrainTimeout):
             return False
-        failure = self._failure
-        if isinstance(failure, DrainTimeout):
-            return False
-        if failure is not None:
-            raise failure
+        if run.failure is not None:
+            raise run.failure
         return True
 
     @property
     def metrics_port(self) -> int | None:
         """The port that metrics and probes are served on; None if they are not."""
-        return self._session.port if self._session is not None else None
+        run = self._run
+        return run.port if run is not None else None
 
     @property
     def running(self) -> bool:
         """True from ``start()`` until it has ended."""
-        thread = self._thread
-        return thread is not None and thread.is_alive()
+        run = self._run
+        return run is not None and not run.over
 
     def run(self) -> None:
         """Start, and block until stopped by a signal or by ``stop()`` from elsewhere.
@@ -359,11 +328,13 @@ class Consumer:
             RestartsExceeded: an actor kept crashing.
             BrokerError, ConfigError: as `start`.
         """
-        with Signals() as signals:
-            self.start()
-            signals.wait(self._ended, self.request_stop)
-        if self._failure is not None:
-            raise self._failure
+        run(self)
+
+    def _end(self) -> BaseException | None:
+        """Wait for the end; what brought it about, if it was not asked for or not clean."""
+        assert self._run is not None
+        self._run.wait()
+        return self._run.failure
 
     def __enter__(self) -> Consumer:
         self.start()
@@ -374,27 +345,38 @@ class Consumer:
     ) -> None:
         self.stop()
 
-    # --- inside ---------------------------------------------------------------------------------
 
-    def _supervise(self, assembly: Assembly, session: Session) -> None:
-        """The supervisor's thread: from the start to the last settlement."""
+def run(*consumers: Consumer) -> None:
+    """Run several consumers in one process; block until all have ended.
+
+    Each has its own threads. On the main thread SIGTERM and SIGINT stop all of them cleanly, and a
+    second signal ends the process at once; when one of them ends, the others are stopped as well.
+
+    Args:
+        consumers: None of them is running yet.
+
+    Raises:
+        DrainTimeout: handlers were still running after ``drain_timeout_ms``.
+        RestartsExceeded: an actor kept crashing.
+        BrokerError, ConfigError: one could not be started; those before it were stopped again.
+    """
+    if not consumers:
+        raise ConfigError("no consumer: run() needs at least one")
+    ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    begun: list[Consumer] = []
+
+    def stop() -> None:
+        for consumer in begun:
+            consumer.request_stop()
+
+    with Signals() as signals:
         try:
-            assembly.supervisor.run()
-        except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
-            self._failure = error
-        since = self._stopping_since or time.monotonic()
-        stuck = assembly.supervisor.stuck
-        try:
-            if self._failure is None:
-                self._failure = assembly.left_over()
-            if not stuck:
-                assembly.loop.close()
-                assembly.depart()
-        except BrokerError:
-            pass  # Redis is away: the name stays behind, and is removed when it has been idle
+            for consumer in consumers:
+                consumer._begin(lambda: ended.put(None))
+                begun.append(consumer)
+            signals.wait(ended, stop)
         finally:
-            assembly.notice(Drained(assembly.abandoned, time.monotonic() - since))
-            session.close()
-            with self._lock:
-                self._assembly = None
-            self._ended.put(None)
+            stop()
+            failures = [failure for consumer in begun if (failure := consumer._end()) is not None]
+    if failures:
+        raise failures[0]

@@ -1,4 +1,4 @@
-"""What every actor that talks to Redis has in common: its own broker, and patience."""
+"""What every actor that talks to Redis has in common: its own broker, and that it waits out outages."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class BrokerActor(Actor):
         """Redis answered: if there was an outage, it is over."""
         self._outage.ended(self.name)
 
-    def abandon(self) -> None:
+    def replace(self) -> None:
         """From the supervisor's thread: break the call that does not return."""
-        super().abandon()
+        super().replace()
         self.broker.abort()
 
     def teardown(self) -> None:

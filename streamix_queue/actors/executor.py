@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 
 from streamix_queue.actors.event_loop import EventLoop
-from streamix_queue.core.delivery import Delivery, Failure
+from streamix_queue.core.attempt import Failure
 from streamix_queue.core.facts import Interceptor
 from streamix_queue.core.message import StreamMessage, Timestamps
-from streamix_queue.core.outcome import ACK, DeadLetter, Reason, decide
+from streamix_queue.core.outcome import ACK, DeadLetter, Outcome, Reason, decide
 from streamix_queue.core.redact import redact_text
 from streamix_queue.core.registration import Registration
+from streamix_queue.held.delivery import Delivery
 from streamix_queue.telling.interceptors import enter_all, leave_all
 
 __all__ = ["Executor", "describe"]
@@ -49,24 +50,25 @@ class Executor:
         self._spread = spread
         self._openers = tuple(interceptor.processing for interceptor in interceptors)
         # Chosen once: without telemetry there is nothing of it on the way of a message.
-        self._attempt = self._surrounded if interceptors else self._call
+        self._run = self._surrounded if interceptors else self._call
 
     def run(self, delivery: Delivery) -> None:
-        """Run the handler; sets ``started_at``, ``finished_at``, ``outcome`` and ``failure``.
+        """Run the handler, note when, and close the attempt.
 
         Each delivery has a context of its own, so that what a handler binds ends with it.
         """
-        delivery.started_at = time.perf_counter()
-        self._new_context().run(self._attempt, delivery)
+        delivery.attempt.started_at = time.perf_counter()
+        self._new_context().run(self._run, delivery)
 
     def _surrounded(self, delivery: Delivery) -> None:
-        scopes = enter_all(self._openers, delivery)
+        scopes = enter_all(self._openers, delivery.attempt)
         self._call(delivery)
         if scopes is not None:
             leave_all(scopes)
 
     def _call(self, delivery: Delivery) -> None:
-        registration, message = delivery.registration, delivery.message
+        attempt = delivery.attempt
+        registration, message = attempt.registration, attempt.message
         assert registration is not None
         assert message is not None
         try:
@@ -79,20 +81,18 @@ class Executor:
             if result is not None and inspect.isawaitable(result):
                 self._loop.run(result, registration.timeout_s)
         except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failure of it
-            delivery.finished_at = time.perf_counter()
-            self._failed(delivery, registration, error)
+            attempt.finished_at = time.perf_counter()
+            outcome = self._judge(registration, message.retries, error)
+            # Only a dead letter shows a traceback, and to write one takes as long as ten messages.
+            delivery.close(outcome, describe(error, trace=isinstance(outcome, DeadLetter)))
         else:
-            delivery.finished_at = time.perf_counter()
-            delivery.outcome = ACK
+            attempt.finished_at = time.perf_counter()
+            delivery.close(ACK)
 
-    def _failed(self, delivery: Delivery, registration: Registration, error: BaseException) -> None:
+    def _judge(self, registration: Registration, retries: int, error: BaseException) -> Outcome:
         if isinstance(error, msgspec.ValidationError) and _from_conversion(error, registration):
-            delivery.outcome = DeadLetter(Reason.INVALID)
-        else:
-            assert delivery.message is not None
-            delivery.outcome = decide(registration.policy, delivery.message.retries, error, self._spread())
-        # Only a dead letter shows a traceback, and to write one takes as long as ten messages.
-        delivery.failure = describe(error, trace=isinstance(delivery.outcome, DeadLetter))
+            return DeadLetter(Reason.INVALID)
+        return decide(registration.policy, retries, error, self._spread())
 
 
 def _copy(message: StreamMessage) -> StreamMessage:

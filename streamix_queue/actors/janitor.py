@@ -17,9 +17,8 @@ from streamix_queue.core.facts import (
     StreamUnpinned,
     UpkeepRefused,
 )
-from streamix_queue.core.keys import Keys
 from streamix_queue.core.retention import PINNED_AFTER_MS, Trimming
-from streamix_queue.telling.observers import Notice, Outage
+from streamix_queue.held.holdings import Holdings
 
 __all__ = ["Janitor", "look_every"]
 
@@ -46,23 +45,14 @@ class Janitor(BrokerActor):
     trimming, and what Redis refuses is stated once and left, for messages flow all the same.
     """
 
-    def __init__(
-        self,
-        broker: ConsumerBroker,
-        outage: Outage,
-        *,
-        keys: Keys,
-        keep_ms: int | None,
-        lease_s: float,
-        notice: Notice,
-    ) -> None:
-        super().__init__("janitor", broker, outage)
-        self._keys = keys
-        self._keep_ms = keep_ms
+    def __init__(self, broker: ConsumerBroker, holdings: Holdings) -> None:
+        super().__init__("janitor", broker, holdings.outage)
+        self._keys = holdings.keys
+        self._keep_ms = holdings.config.keep_ms
+        self._notice = holdings.notice
         # A peer renews and sweeps in every lease, however long that is.
-        self._silent_ms = max(_SILENT_MS, round(lease_s * 2000))
-        self._every_s = look_every(keep_ms)
-        self._notice = notice
+        self._silent_ms = max(_SILENT_MS, round(holdings.lease_s * 2000))
+        self._every_s = look_every(self._keep_ms)
         self._limit = _FIRST
         self._round_trip_s = 0.0
         self._duty_until = 0.0
@@ -79,7 +69,7 @@ class Janitor(BrokerActor):
 
     def step(self) -> None:
         """Wait, then look."""
-        if self.pause(self._wait_s):
+        if self.rest(self._wait_s):
             return
         self._wait_s = 0.0  # after an outage soon again, for it lasts until each actor has an answer
         self.run_once()
@@ -118,7 +108,7 @@ class Janitor(BrokerActor):
         while True:
             answer = self._trim(self._keys.stream)
             total += answer.removed
-            if not answer.removed or self.pause(_BREATH_S):
+            if not answer.removed or self.rest(_BREATH_S):
                 break
             if time.monotonic() > self._duty_until and not self._take_duty().stream:
                 break
@@ -160,7 +150,7 @@ class Janitor(BrokerActor):
         """An entry is deleted right after its ack; a connection that broke in between leaves it."""
         for key in self._inboxes():
             while self._trim(key).removed:
-                if self.pause(_BREATH_S):
+                if self.rest(_BREATH_S):
                     return
             self.beat()
 
@@ -171,7 +161,7 @@ class Janitor(BrokerActor):
 
     def _forget_suspects(self) -> None:
         cursor = -1
-        while cursor and not self.pause(_BREATH_S):
+        while cursor and not self.rest(_BREATH_S):
             cursor, _ = self.broker.forget_suspects(max(cursor, 0), _PAGE)
 
     # --- refusals -------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.delivery import Delivery
-from streamix_queue.held.table import LeaseTable
+from streamix_queue.core.entry import Entry
+from streamix_queue.held.table import HeldTable
 
 __all__ = ["pick_up_lost"]
 
@@ -15,8 +15,8 @@ _MARGIN = 2048
 
 
 def pick_up_lost(
-    broker: ConsumerBroker, key: bytes, leases: LeaseTable, *, most_deliveries: int | None
-) -> list[Delivery]:
+    broker: ConsumerBroker, key: bytes, table: HeldTable, *, most_deliveries: int | None
+) -> tuple[list[Entry], float]:
     """Fetch what is pending for us on ``key`` and not held. Two round trips; counts no delivery.
 
     Only sound under a name that no other process has. An entry leaves the table after its ack
@@ -25,24 +25,28 @@ def pick_up_lost(
     Args:
         broker: Of the actor that asks.
         key: The stream.
-        leases: What is held.
+        table: What is held.
         most_deliveries: Leave out what was delivered more often than this: it may be a suspect
             that the reclaimer is just about to hold.
+
+    Returns:
+        The entries, and ``time.monotonic()`` before Redis was asked (s).
     """
-    leased_at = time.monotonic()
-    pending = broker.own_pending(key, leases.limit + _MARGIN)
+    asked_at = time.monotonic()
+    pending = broker.own_pending(key, table.limit + _MARGIN)
     unknown = [
         (entry_id, deliveries)
         for entry_id, deliveries in pending
         # (A count of 0 means that we have handed it back ourselves.)
         if deliveries > 0
-        and leases.get(key, entry_id) is None
+        and table.get(key, entry_id) is None
         and (most_deliveries is None or deliveries <= most_deliveries)
     ]
     if not unknown:
-        return []
+        return [], asked_at
     read_at = time.perf_counter()
-    return [
-        Delivery(key, entry_id, fields, read_at, leased_at, deliveries, "recovered")
+    found = [
+        Entry(key, entry_id, tuple(fields), deliveries, "recovered", read_at)
         for entry_id, deliveries, fields in broker.take(key, unknown)
     ]
+    return found, asked_at

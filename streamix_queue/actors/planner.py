@@ -1,4 +1,4 @@
-"""From an outcome to the command that carries it out. Pure but for the ids and times it is given."""
+"""From an outcome to the command that carries it out. Decides; ids and times are passed in."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import msgspec
 from msgspec.structs import replace
 
 from streamix_queue.core import commands
+from streamix_queue.core.attempt import Attempt, Failure
 from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.dead_letter import Origin, dead_letter
-from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.outcome import Ack, DeadLetter, HandBack, HandOver, Park, RetryLater
-from streamix_queue.core.wire import Attempt, History, for_retry, history_of, with_history
+from streamix_queue.core.wire import FailedAttempt, History, for_retry, history_of, with_history
+from streamix_queue.held.delivery import Delivery
 
-__all__ = ["Batch", "Planner"]
+__all__ = ["Planned", "Planner"]
 
 _MAX_IDS = 256
 
 
-class Batch(msgspec.Struct, eq=False, gc=False):
+class Planned(msgspec.Struct, eq=False, gc=False):
     """A command and the deliveries that it settles.
 
     Attributes:
-        held: Redis has refused it before.
+        refused: Redis has refused it before.
         sent_before: It was sent before and the reply was lost: it may have been carried out.
     """
 
     command: Command
     deliveries: Sequence[Delivery]
-    held: bool = False
+    refused: bool = False
     sent_before: bool = False
 
     def resend(self) -> None:
@@ -56,7 +57,7 @@ class Planner:
 
     def plan(
         self, deliveries: Sequence[Delivery], *, now: str, new_id: Callable[[], str]
-    ) -> tuple[list[Batch], list[Delivery]]:
+    ) -> tuple[list[Planned], list[Delivery]]:
         """The commands for ``deliveries``, and those that need none, for another owns them.
 
         Args:
@@ -64,121 +65,118 @@ class Planner:
             now: ISO 8601 text.
             new_id: Makes a UUID for a dead letter.
         """
-        batches: list[Batch] = []
+        planned: list[Planned] = []
         acks: dict[bytes, list[Delivery]] = {}
         absolved: list[Delivery] = []
-        released: dict[bytes, list[Delivery]] = {}
+        handed_back: dict[bytes, list[Delivery]] = {}
         forgotten: list[Delivery] = []
         for delivery in deliveries:
-            outcome = delivery.outcome
+            outcome = delivery.attempt.outcome
             if isinstance(outcome, Ack):
-                acks.setdefault(delivery.key, []).append(delivery)
-                if delivery.suspect:
+                acks.setdefault(delivery.entry.key, []).append(delivery)
+                if delivery.entry.deliveries > 1:
                     absolved.append(delivery)
-            elif delivery.lost:
+            elif delivery.lease.lost:
                 forgotten.append(delivery)
             elif isinstance(outcome, HandBack):
-                released.setdefault(delivery.key, []).append(delivery)
+                handed_back.setdefault(delivery.entry.key, []).append(delivery)
             else:
-                fence = _fence(delivery)
-                batches.append(Batch(self._single(delivery, fence, now, new_id), [delivery]))
-        batches += [
-            Batch(commands.Ack(part[0].key, [d.entry_id for d in part]), part) for part in _parts(acks)
+                planned.append(Planned(self._single(delivery, now, new_id), [delivery]))
+        planned += [
+            Planned(commands.Ack(part[0].entry.key, [d.entry.id for d in part]), part)
+            for part in _parts(acks)
         ]
         if absolved:
-            batches.append(Batch(commands.Absolve([_fence(d) for d in absolved]), []))
+            planned.append(Planned(commands.Absolve(_fences(absolved)), []))
         idle_ms = round(self._lease_s * 1000)
-        batches += [
-            Batch(commands.HandBack([_fence(d) for d in part], idle_ms), part) for part in _parts(released)
-        ]
-        return batches, forgotten
+        planned += [Planned(commands.HandBack(_fences(part), idle_ms), part) for part in _parts(handed_back)]
+        return planned, forgotten
 
-    def insist(self, batch: Batch, *, monotonic: float) -> bool:
-        """Whether we hold the only copy of what is pending for nobody; then the batch may be sent again.
+    def insist(self, planned: Planned, *, monotonic: float) -> bool:
+        """Whether we hold the only copy of what is pending for nobody; then it may be sent again.
 
         The lease ran when Redis answered, so nobody else can have had the entry: it was trimmed, or
         its group destroyed. Asked before the command that would prove nothing: we may be frozen between.
 
         Args:
-            batch: What Redis has answered `Verdict.GONE` to; made fit to be sent again.
+            planned: What Redis has answered `Verdict.GONE` to; made fit to be sent again.
             monotonic: ``time.monotonic()`` after the answer.
         """
-        command = batch.command
-        if batch.sent_before or not isinstance(command, commands.FENCED) or command.fence.or_absent:
+        command = planned.command
+        if planned.sent_before or not isinstance(command, commands.FENCED) or command.fence.or_absent:
             return False
-        (delivery,) = batch.deliveries
-        same_lease = delivery.deliveries == command.fence.deliveries
-        if not same_lease or monotonic - delivery.leased_at >= self._lease_s:
+        (delivery,) = planned.deliveries
+        if delivery.lease.token != command.fence.deliveries or delivery.lease.lapsed(monotonic):
             return False
-        batch.command = replace(command, fence=replace(command.fence, or_absent=True))
+        planned.command = replace(command, fence=replace(command.fence, or_absent=True))
         return True
 
-    def let_go(self, deliveries: Sequence[Delivery]) -> list[Batch]:
+    def let_go(self, deliveries: Sequence[Delivery]) -> list[Planned]:
         """The commands for entries that ended and cannot be settled: they come back after a lease.
 
         With one delivery fewer and no longer suspects, for they killed no process. They settle
-        nothing themselves, so the batches hold no deliveries.
+        nothing themselves, so no deliveries go with them.
         """
-        fences: dict[bytes, list[Fence]] = {}
+        by_stream: dict[bytes, list[Delivery]] = {}
         for delivery in deliveries:
-            fences.setdefault(delivery.key, []).append(_fence(delivery))
-        batches = [Batch(commands.HandBack(each, 0), []) for each in fences.values()]
-        suspects = [_fence(d) for d in deliveries if d.suspect]
-        return [*batches, Batch(commands.Absolve(suspects), [])] if suspects else batches
+            by_stream.setdefault(delivery.entry.key, []).append(delivery)
+        planned = [Planned(commands.HandBack(_fences(each), 0), []) for each in by_stream.values()]
+        suspects = _fences([delivery for delivery in deliveries if delivery.entry.suspect])
+        return [*planned, Planned(commands.Absolve(suspects), [])] if suspects else planned
 
-    def _single(self, delivery: Delivery, fence: Fence, now: str, new_id: Callable[[], str]) -> Command:
-        outcome = delivery.outcome
+    def _single(self, delivery: Delivery, now: str, new_id: Callable[[], str]) -> Command:
+        attempt, fence = delivery.attempt, delivery.lease.fence()
+        outcome = attempt.outcome
         if isinstance(outcome, RetryLater):
-            return self._schedule(delivery, fence, outcome, now)
+            return self._retry_later(attempt, fence, outcome, now)
         if isinstance(outcome, DeadLetter):
-            attempts = self._attempts(delivery, now)
-            return commands.DeadLetter(
-                fence, dead_letter(delivery, outcome.reason, self._origin, attempts, new_id(), now)
-            )
+            failed = self._failed_attempts(attempt, now)
+            letter = dead_letter(attempt, outcome.reason, self._origin, failed, new_id(), now)
+            return commands.DeadLetter(fence, letter)
         assert isinstance(outcome, (HandOver, Park))
-        assert delivery.raw is not None
-        history = history_of(delivery.history)
-        if not history.source_id:
-            history.source_id = delivery.entry_id.decode()
+        assert attempt.raw is not None
+        history = _history(attempt)
         history.cause = history.cause or "handover"
-        fields = with_history(delivery.raw, delivery.extras, history)
+        fields = with_history(attempt.raw, attempt.extras, history)
         command = commands.Park if isinstance(outcome, Park) else commands.HandOver
-        return command(fence, delivery.event, fields)
+        return command(fence, attempt.event, fields)
 
-    def _schedule(
-        self, delivery: Delivery, fence: Fence, outcome: RetryLater, now: str
+    def _retry_later(
+        self, attempt: Attempt, fence: Fence, outcome: RetryLater, now: str
     ) -> commands.RetryLater:
-        assert delivery.message is not None
-        assert delivery.raw is not None
-        history = self._history_with_attempt(delivery, now)
-        raw = for_retry(delivery.raw, delivery.message.retries + 1, now)
-        return commands.RetryLater(
-            fence, outcome.delay_ms, delivery.event, with_history(raw, delivery.extras, history)
-        )
+        assert attempt.message is not None
+        assert attempt.raw is not None
+        raw = for_retry(attempt.raw, attempt.message.retries + 1, now)
+        fields = with_history(raw, attempt.extras, self._history_with(attempt, now))
+        return commands.RetryLater(fence, outcome.delay_ms, attempt.event, fields)
 
-    def _history_with_attempt(self, delivery: Delivery, now: str) -> History:
-        history = history_of(delivery.history)
-        if not history.source_id:
-            history.source_id = delivery.entry_id.decode()
-        failure = delivery.failure or Failure("", "")
-        attempt = Attempt(
+    def _history_with(self, attempt: Attempt, now: str) -> History:
+        """The history of the message with this attempt as its last."""
+        failure = attempt.failure or Failure("", "")
+        failed = FailedAttempt(
             at=now,
-            seconds=round(max(delivery.finished_at - delivery.started_at, 0.0), 6),
+            seconds=round(max(attempt.finished_at - attempt.started_at, 0.0), 6),
             error_type=failure.error_type,
             error=failure.error[:200],
             consumer=self._origin.consumer,
         )
-        return history.after(attempt, cause="retry", previous=delivery.trace or "")
+        return _history(attempt).after(failed, cause="retry", previous=attempt.trace or "")
 
-    def _attempts(self, delivery: Delivery, now: str) -> list[Attempt]:
-        if delivery.started_at:
-            return self._history_with_attempt(delivery, now).attempts
-        return history_of(delivery.history).attempts
+    def _failed_attempts(self, attempt: Attempt, now: str) -> list[FailedAttempt]:
+        if attempt.started_at:
+            return self._history_with(attempt, now).attempts
+        return history_of(attempt.history).attempts
 
 
-def _fence(delivery: Delivery) -> Fence:
-    # That a lease has not lapsed yet proves nothing here: we may be frozen before the command is sent.
-    return Fence(delivery.key, delivery.entry_id, delivery.deliveries, or_absent=delivery.orphan)
+def _history(attempt: Attempt) -> History:
+    history = history_of(attempt.history)
+    if not history.source_id:
+        history.source_id = attempt.entry.id.decode()
+    return history
+
+
+def _fences(deliveries: Sequence[Delivery]) -> list[Fence]:
+    return [delivery.lease.fence() for delivery in deliveries]
 
 
 def _parts(by_stream: dict[bytes, list[Delivery]]) -> Iterator[list[Delivery]]:

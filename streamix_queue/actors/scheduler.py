@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timezone
 
-from streamix_queue.actors.alarm import Alarm
 from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.dead_letter import Origin, unreadable_member
+from streamix_queue.core.dead_letter import unreadable_member
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.facts import Promoted, Unreadable
 from streamix_queue.core.wire import outline
-from streamix_queue.telling.observers import Notice, Outage
+from streamix_queue.held.holdings import Holdings
 
 __all__ = ["Scheduler"]
 
@@ -30,43 +28,29 @@ class Scheduler(BrokerActor):
     events: one command a second serves all.
     """
 
-    def __init__(
-        self,
-        broker: ConsumerBroker,
-        outage: Outage,
-        *,
-        origin: Origin,
-        alarm: Alarm,
-        on_nudge: Callable[[], None],
-        on_paused: Callable[[frozenset[str]], None],
-        notice: Notice,
-    ) -> None:
-        super().__init__("scheduler", broker, outage)
-        self._origin = origin
-        self._alarm = alarm
-        self._on_nudge = on_nudge
-        self._on_paused = on_paused
-        self._notice = notice
+    def __init__(self, broker: ConsumerBroker, holdings: Holdings) -> None:
+        super().__init__("scheduler", broker, holdings.outage)
+        self._holdings = holdings
         self._nudge: bytes | None = None
 
     def step(self) -> None:
         """Move what is due, then wait until the next is."""
         wait_s = self.run_once()
         if wait_s > 0:
-            self._alarm.wait(wait_s)
+            self._holdings.retries.wait(wait_s)
 
     def run_once(self) -> float:
         """Move up to a page of what is due; seconds until it is worth to look again."""
         due = self.broker.due(_PAGE)
         self.answered()
-        self._on_paused(due.paused)
+        self._holdings.pauses.apply(due.paused)
         if due.nudge != self._nudge:
             if self._nudge is not None:
-                self._on_nudge()
+                self._holdings.sweep_now()
             self._nudge = due.nudge
         readable = [member for member in due.members if self._readable(member)]
         if readable:
-            self._notice(Promoted(self.broker.promote(readable)))
+            self._holdings.notice(Promoted(self.broker.promote(readable)))
         if len(due.members) == _PAGE:
             return 0.0
         # Where retries come due all the time, several go together, each a few ms late.
@@ -84,11 +68,11 @@ class Scheduler(BrokerActor):
         if parts > 1 and parts % 2 == 1:  # the event, and pairs of name and value
             return True
         now = datetime.now(timezone.utc).isoformat()
-        letter = unreadable_member(member, self._origin, str(uuid.uuid4()), now)
+        letter = unreadable_member(member, self._holdings.origin, str(uuid.uuid4()), now)
         self.broker.discard_delayed(member, letter)
-        self._notice(Unreadable())
+        self._holdings.notice(Unreadable())
         return False
 
     def wake(self) -> None:
         """From another thread: end the wait."""
-        self._alarm.ring()
+        self._holdings.retries.ring()

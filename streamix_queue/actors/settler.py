@@ -7,26 +7,22 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from streamix_queue.actors.alarm import Alarm
 from streamix_queue.actors.broker_actor import BrokerActor
-from streamix_queue.actors.planner import Batch, Planner
-from streamix_queue.actors.worker import Letters
+from streamix_queue.actors.planner import Planned, Planner
 from streamix_queue.broker.protocol import Answer, ConsumerBroker
 from streamix_queue.core import commands
 from streamix_queue.core.commands import Verdict
-from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
-from streamix_queue.core.outcome import PARK
-from streamix_queue.held.groups import MendGroups
-from streamix_queue.held.table import LeaseTable
+from streamix_queue.core.outcome import DROPPED, PARK
+from streamix_queue.held.delivery import Delivery
+from streamix_queue.held.holdings import Holdings
 from streamix_queue.runtime import Closed
-from streamix_queue.telling.observers import Notice, Outage
 
 __all__ = ["Settler", "Unconfirmed"]
 
 _LISTS_PER_ROUND = 64
-_HOLD_S = 1.0
+_TRY_AGAIN_S = 1.0
 
 
 class Unconfirmed:
@@ -35,173 +31,159 @@ class Unconfirmed:
     Handed from one settler to the next, so that a crash forgets nothing.
 
     Attributes:
-        letters: Not planned yet.
-        batches: To be sent now, with ``or_absent`` taken off those that may have been carried out.
-        held: Refused for now (out of memory, a key of the wrong type): tried again at a time.
+        ended: Not planned yet.
+        planned: To be sent now, with ``or_absent`` taken off what may have been carried out.
+        refused: Refused for now (out of memory, a key of the wrong type): tried again at a time
+            (``time.monotonic()``, s).
     """
 
     def __init__(self) -> None:
-        self.letters: list[Delivery] = []
-        self.batches: list[Batch] = []
-        self.held: list[tuple[float, Batch]] = []
+        self.ended: list[Delivery] = []
+        self.planned: list[Planned] = []
+        self.refused: list[tuple[float, Planned]] = []
 
 
 class Settler(BrokerActor):
     """Writes every ending, with the ack as its last effect. One round trip for all that waits."""
 
-    def __init__(
-        self,
-        broker: ConsumerBroker,
-        outage: Outage,
-        *,
-        mailbox: Letters,
-        unconfirmed: Unconfirmed,
-        planner: Planner,
-        leases: LeaseTable,
-        retries: Alarm,
-        mend_groups: MendGroups,
-        notice: Notice,
-    ) -> None:
-        super().__init__("settler", broker, outage)
-        self._mailbox = mailbox
+    def __init__(self, broker: ConsumerBroker, holdings: Holdings, unconfirmed: Unconfirmed) -> None:
+        super().__init__("settler", broker, holdings.outage)
+        self._holdings = holdings
+        self._endings = holdings.endings
+        self._table = holdings.table
+        self._notice = holdings.notice
         self._unconfirmed = unconfirmed
-        self._planner = planner
-        self._leases = leases
-        self._retries = retries
-        self._mend_groups = mend_groups
-        self._notice = notice
+        self._planner = Planner(holdings.keys, holdings.origin, holdings.lease_s)
         self._last_round = False
 
     def step(self) -> None:
         """Settle what has come; first what could not be settled before."""
-        if not self._unconfirmed.batches:
+        if not self._unconfirmed.planned:
             self._collect()
-        batches = self._unconfirmed.batches
-        if not batches:
+        planned = self._unconfirmed.planned
+        if not planned:
             return
         sent_at = time.perf_counter()
         try:
-            answers = self.broker.settle([batch.command for batch in batches])
+            answers = self.broker.settle([each.command for each in planned])
         except BrokerUnavailable as error:
             if not error.nothing_done:
-                self._unconfirmed.batches = [batch for batch in batches if self._to_be_resent(batch)]
+                self._unconfirmed.planned = [each for each in planned if self._to_be_resent(each)]
             raise
         self.answered()
-        self._unconfirmed.batches = []
-        self._conclude(batches, answers, sent_at)
+        self._unconfirmed.planned = []
+        self._conclude(planned, answers, sent_at)
 
     def _collect(self) -> None:
-        """Turn letters, and what was held for long enough, into batches."""
+        """Plan what has ended, and what was refused for long enough."""
         if self._last_round:
             raise Closed
-        waiting, now = self._unconfirmed.held, time.monotonic()
-        due = [batch for at, batch in waiting if at <= now]
+        waiting, now = self._unconfirmed.refused, time.monotonic()
+        due = [each for at, each in waiting if at <= now]
         try:
-            lists = self._mailbox.get_many(
-                _LISTS_PER_ROUND, 0.0 if due else (_HOLD_S / 4 if waiting else 5.0)
+            lists = self._endings.get_many(
+                _LISTS_PER_ROUND, 0.0 if due else (_TRY_AGAIN_S / 4 if waiting else 5.0)
             )
         except Closed:
-            # One more try for what was held; what is refused again stays pending in Redis.
+            # One more try for what was refused; what is refused again stays pending in Redis.
             self._last_round = True
-            lists, due = [], [batch for _, batch in waiting]
-        self._unconfirmed.held = [(at, batch) for at, batch in waiting if batch not in due]
-        self._unconfirmed.batches += due
-        self._unconfirmed.letters += [delivery for letters in lists for delivery in letters]
-        if self._unconfirmed.letters:
+            lists, due = [], [each for _, each in waiting]
+        self._unconfirmed.refused = [(at, each) for at, each in waiting if each not in due]
+        self._unconfirmed.planned += due
+        self._unconfirmed.ended += [delivery for ended in lists for delivery in ended]
+        if self._unconfirmed.ended:
             self._plan()
 
     def _plan(self) -> None:
-        batches, forgotten = self._planner.plan(
-            self._unconfirmed.letters,
+        planned, forgotten = self._planner.plan(
+            self._unconfirmed.ended,
             now=datetime.now(timezone.utc).isoformat(),
             new_id=lambda: str(uuid.uuid4()),
         )
-        self._unconfirmed.letters = []
-        self._unconfirmed.batches += batches
-        self._leases.remove(forgotten)
+        self._unconfirmed.ended = []
+        self._unconfirmed.planned += planned
+        self._table.remove(forgotten)
 
-    def _conclude(self, batches: list[Batch], answers: list[Answer], sent_at: float) -> None:
+    def _conclude(self, planned: list[Planned], answers: list[Answer], sent_at: float) -> None:
         settled: list[Delivery] = []
         missing = False
-        for batch, answer in zip(batches, answers, strict=True):
+        for each, answer in zip(planned, answers, strict=True):
             if isinstance(answer, GroupMissing):
                 missing = True
-                self._unconfirmed.batches.append(batch)
+                self._unconfirmed.planned.append(each)
             elif isinstance(answer, Exception):
-                self._hold(batch, answer)
+                self._refused(each, answer)
             elif isinstance(answer, list):
-                settled += self._handed_back(batch, answer)
-            elif answer is Verdict.STOLEN or (answer is Verdict.GONE and not batch.sent_before):
-                self._not_ours(batch, answer)
+                settled += self._handed_back(each, answer)
+            elif answer is Verdict.STOLEN or (answer is Verdict.GONE and not each.sent_before):
+                self._not_ours(each, answer)
             else:
                 if answer is Verdict.DROPPED:
-                    batch.deliveries[0].source = "dropped"
-                elif isinstance(batch.command, commands.RetryLater):
-                    self._retries.ring(batch.command.delay_ms / 1000)
-                settled += batch.deliveries
+                    each.deliveries[0].attempt.amend(DROPPED)
+                elif isinstance(each.command, commands.RetryLater):
+                    self._holdings.retries.ring(each.command.delay_ms / 1000)
+                settled += each.deliveries
         if settled:
-            self._leases.remove(settled)
-            self._notice(Settled(settled, time.perf_counter(), sent_at))
+            self._table.remove(settled)
+            attempts = [delivery.attempt for delivery in settled]
+            self._notice(Settled(attempts, time.perf_counter(), sent_at))
         if missing:
-            self._mend_groups(self.broker)
+            self._holdings.groups.mend(self.broker)
 
-    def _handed_back(self, batch: Batch, verdicts: Sequence[Verdict]) -> list[Delivery]:
+    def _handed_back(self, planned: Planned, verdicts: Sequence[Verdict]) -> list[Delivery]:
         """What could be handed back; the rest is pending for nobody, so we hold the only copy."""
-        if batch.sent_before or not batch.deliveries or Verdict.GONE not in verdicts:
-            return list(batch.deliveries)
+        if planned.sent_before or not planned.deliveries or Verdict.GONE not in verdicts:
+            return list(planned.deliveries)
         back: list[Delivery] = []
-        for delivery, verdict in zip(batch.deliveries, verdicts, strict=True):
-            if verdict is Verdict.GONE and delivery.message is not None:
-                delivery.outcome = PARK  # the group's inbox takes it, whatever became of its entry
-                self._unconfirmed.letters.append(delivery)
+        for delivery, verdict in zip(planned.deliveries, verdicts, strict=True):
+            if verdict is Verdict.GONE and delivery.attempt.message is not None:
+                # The group's inbox takes it, whatever became of its entry.
+                delivery.attempt.amend(PARK)
+                self._unconfirmed.ended.append(delivery)
             else:
                 back.append(delivery)
         self._plan()
         return back
 
-    def _to_be_resent(self, batch: Batch) -> bool:
+    def _to_be_resent(self, planned: Planned) -> bool:
         """After a lost reply. What may have been handed back is not asked for again.
 
         Under a name that two processes share it could be the other's by now, with the very same
         delivery count; if it was not handed back, its lease lapses.
         """
-        if isinstance(batch.command, commands.HandBack):
-            self._leases.remove(batch.deliveries)
+        if isinstance(planned.command, commands.HandBack):
+            self._table.remove(planned.deliveries)
             return False
-        batch.resend()
+        planned.resend()
         return True
 
-    def _not_ours(self, batch: Batch, answer: Verdict) -> None:
+    def _not_ours(self, planned: Planned, answer: Verdict) -> None:
         # The clock is asked after the answer: see `Planner.insist`.
-        if answer is Verdict.GONE and self._planner.insist(batch, monotonic=time.monotonic()):
-            self._unconfirmed.batches.append(batch)
-        else:
-            self._lost(batch)
+        if answer is Verdict.GONE and self._planner.insist(planned, monotonic=time.monotonic()):
+            self._unconfirmed.planned.append(planned)
+            return
+        self._table.remove(planned.deliveries)
+        for delivery in planned.deliveries:
+            if delivery.lease.lose():
+                self._notice(LeaseLost(delivery.attempt))
 
-    def _lost(self, batch: Batch) -> None:
-        self._leases.remove(batch.deliveries)
-        for delivery in batch.deliveries:
-            if not delivery.lost:
-                delivery.lost = True
-                self._notice(LeaseLost(delivery))
-
-    def _hold(self, batch: Batch, error: Exception) -> None:
-        """Refused: the entries stay pending and leased, and this is tried again."""
-        if not batch.deliveries:
+    def _refused(self, planned: Planned, error: Exception) -> None:
+        """The entries stay pending and leased, and this is tried again."""
+        if not planned.deliveries:
             return  # bookkeeping only
-        held = self._unconfirmed.held
-        held.append((time.monotonic() + _HOLD_S, batch))
-        if not batch.held:
-            self._notice(SettleFailed(batch.deliveries[0], type(error).__name__, str(error)))
-        batch.held = True
+        waiting = self._unconfirmed.refused
+        waiting.append((time.monotonic() + _TRY_AGAIN_S, planned))
+        if not planned.refused:
+            self._notice(SettleFailed(planned.deliveries[0].attempt, type(error).__name__, str(error)))
+        planned.refused = True
         # They cost credits: were they to take them all, the healthy messages would stop, too.
         # Let go, an entry comes back when its lease has lapsed, and its handler runs again.
-        while sum(len(b.deliveries) for _, b in held) * 2 > self._leases.limit:
-            _, oldest = held.pop(0)
-            self._unconfirmed.batches += self._planner.let_go(oldest.deliveries)
-            self._leases.remove(oldest.deliveries)
+        while sum(len(each.deliveries) for _, each in waiting) * 2 > self._table.limit:
+            _, oldest = waiting.pop(0)
+            self._unconfirmed.planned += self._planner.let_go(oldest.deliveries)
+            self._table.remove(oldest.deliveries)
 
     def stop(self) -> None:
-        """From any thread: settle what is in the mailbox, then end."""
-        if not self.abandoned:  # else a successor reads it
-            self._mailbox.close()
+        """From any thread: settle what has ended until now, then end."""
+        if not self.replaced:  # else a successor reads them
+            self._endings.close()

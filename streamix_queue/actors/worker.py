@@ -1,20 +1,16 @@
-"""A worker: takes a turn, runs the handlers, posts what became of them. Does no I/O of its own."""
+"""A worker: takes a share of a lane, runs it, posts what became of it. Does no I/O of its own."""
 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
-from streamix_queue.actors.executor import Executor
-from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import HAND_BACK
-from streamix_queue.held.dispatch import Dispatch, Turn
-from streamix_queue.runtime import Actor, Closed, Mailbox
+from streamix_queue.held.delivery import Delivery
+from streamix_queue.held.endings import Endings
+from streamix_queue.held.lanes import Lanes, Share
+from streamix_queue.runtime import Actor
 
-__all__ = ["Letters", "Worker"]
-
-Letters = Mailbox[list[Delivery]]
-"""The settler's mailbox: deliveries that have an outcome."""
+__all__ = ["Worker"]
 
 _POST_AFTER_S = 0.001
 
@@ -25,16 +21,11 @@ class Worker(Actor):
     # A handler may take an hour; what a worker itself does cannot stall.
     progress_deadline = None
 
-    def __init__(
-        self, number: int, dispatch: Dispatch, executor: Executor, settler: Letters, lease_s: float
-    ) -> None:
+    def __init__(self, number: int, lanes: Lanes) -> None:
         super().__init__(f"worker-{number}")
         self._number = number
-        self._dispatch = dispatch
-        self._executor = executor
-        self._settler = settler
-        self._lease_s = lease_s
-        self._turn: Turn | None = None
+        self._lanes = lanes
+        self._share: Share | None = None
         self._in_hand: Delivery | None = None
 
     @property
@@ -43,62 +34,56 @@ class Worker(Actor):
         return self._in_hand
 
     def step(self) -> None:
-        """One turn."""
-        turn = self._turn = self._dispatch.take(self._number, timeout=60.0)
-        if turn is None:
+        """One share."""
+        share = self._share = self._lanes.take(self._number, timeout=60.0)
+        if share is None:
             return
-        ran, seconds = self._run(turn)
-        self._turn = None
-        self._dispatch.done(self._number, turn, ran, seconds)
+        ran, seconds = self._run(share)
+        self._share = None
+        self._lanes.done(self._number, share, ran, seconds)
 
-    def _run(self, turn: Turn) -> tuple[int, float]:
-        """Run what is in the turn; (how many ran, seconds in all)."""
-        run, lease_s = self._executor.run, self._lease_s
+    def _run(self, share: Share) -> tuple[int, float]:
+        """Run what is in the share; (how many ran, seconds in all)."""
+        run, endings = share.lane.run, share.lane.endings
         finished: list[Delivery] = []
         ran, seconds = 0, 0.0
         posted_at = time.perf_counter()
-        while (delivery := turn.next()) is not None:
+        while (delivery := share.next()) is not None:
             self._in_hand = delivery
-            # Another member may be at it already, or will be any moment: not to be started.
-            if delivery.lost or time.monotonic() - delivery.leased_at > lease_s:
-                delivery.lost = True
-                delivery.outcome = HAND_BACK
-            else:
+            attempt = delivery.attempt
+            if delivery.lease.good(time.monotonic()):
                 run(delivery)
                 ran += 1
-                seconds += delivery.finished_at - delivery.started_at
+                seconds += attempt.finished_at - attempt.started_at
+            else:
+                # Another member may be at it already, or will be any moment: not to be started.
+                delivery.lease.lose()
+                delivery.close(HAND_BACK)
             finished.append(delivery)
             self._in_hand = None
-            if delivery.finished_at - posted_at > _POST_AFTER_S:
-                self._post(finished)
+            if attempt.finished_at - posted_at > _POST_AFTER_S:
+                self._post(endings, finished)
                 finished = []
                 posted_at = time.perf_counter()
         if finished:
-            self._post(finished)
+            self._post(endings, finished)
         return ran, seconds
 
-    def _post(self, finished: list[Delivery]) -> None:
-        self._settler.put(finished)
+    def _post(self, endings: Endings, finished: list[Delivery]) -> None:
+        endings.put(finished)
 
     def stop(self) -> None:
-        """From any thread: end after the delivery in hand; the dispatch gives out no more."""
-        self._settle_never_started(self._dispatch.close())
+        """From any thread: end after the delivery in hand; the lanes give out no more."""
+        if not self.replaced:  # else its successor goes on with them
+            self._lanes.close()
         super().stop()
 
     def teardown(self) -> None:
-        """After a crash of ours: what was in hand goes back, and the turn ends."""
-        turn, self._turn = self._turn, None
-        if turn is not None:
+        """After a crash of ours: what was in hand goes back, and the share ends."""
+        share, self._share = self._share, None
+        if share is not None:
             left = [] if self._in_hand is None else [self._in_hand]
-            while (delivery := turn.next()) is not None:
+            while (delivery := share.next()) is not None:
                 left.append(delivery)
-            self._settle_never_started(left)
-            self._dispatch.done(self._number, turn, 0, 0.0)
-
-    def _settle_never_started(self, deliveries: list[Delivery]) -> None:
-        if not deliveries:
-            return
-        for delivery in deliveries:
-            delivery.outcome = HAND_BACK
-        with suppress(Closed):  # the settler has ended: the leases lapse, and another member takes over
-            self._settler.put(deliveries)
+            share.lane.endings.hand_back(left)
+            self._lanes.done(self._number, share, 0, 0.0)

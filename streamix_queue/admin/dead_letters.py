@@ -15,7 +15,7 @@ from streamix_queue.core.dead_letter import RAW_PREFIX, Letter, read_letter
 from streamix_queue.core.errors import ConfigError, Malformed
 from streamix_queue.core.fingerprint import fingerprint
 from streamix_queue.core.outcome import Reason
-from streamix_queue.core.wire import TRACEPARENT, Attempt
+from streamix_queue.core.wire import TRACEPARENT, FailedAttempt
 
 __all__ = ["DeadLetterEntry", "DeadLetterFilter", "read_entry"]
 
@@ -57,7 +57,7 @@ class DeadLetterEntry:
     failed_at: str
     source_id: str
     replays: int
-    attempts: tuple[Attempt, ...] = field(repr=False)
+    attempts: tuple[FailedAttempt, ...] = field(repr=False)
     traceback: str = field(repr=False)
     fields: tuple[bytes, ...] = field(repr=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamix_queue.core.wire import Attempt
+from streamix_queue.core.wire import FailedAttempt
 
 __all__ = ["GroupStory", "Sighting", "Story"]
 
@@ -47,7 +47,7 @@ class Sighting:
     error: str = ""
     retries: int = 0
     replays: int = 0
-    attempts: tuple[Attempt, ...] = field(default=(), repr=False)
+    attempts: tuple[FailedAttempt, ...] = field(default=(), repr=False)
 
     @property
     def place(self) -> tuple[object, ...]:

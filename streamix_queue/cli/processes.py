@@ -15,12 +15,12 @@ from types import FrameType
 from streamix_queue.cli.exits import Exit, Failure
 from streamix_queue.cli.output import note
 from streamix_queue.cli.service_manager import ServiceManager, State
+from streamix_queue.core.errors import RestartsExceeded
 from streamix_queue.runtime import (
     Actor,
     ChildCrashed,
     ChildRestarted,
     ChildSpec,
-    RestartsExceeded,
     Supervisor,
 )
 from streamix_queue.runtime.actor import exponential
@@ -47,6 +47,7 @@ def supervise(arguments: Sequence[str], count: int) -> int:
         intensity=_FAILURES_PER_PROCESS * count,
         period=_PERIOD_S,
         backoff=lambda attempt: exponential(attempt, 0.1, 30.0),
+        give_up=RestartsExceeded,
         notice=fleet.notice,
     )
     ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()

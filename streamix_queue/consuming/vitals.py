@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 
 from streamix_queue.actors.worker import Worker
+from streamix_queue.consuming.crew import Crew
 from streamix_queue.core.vitals import ActorVitals, Vitals
-from streamix_queue.held.dispatch import Dispatch
-from streamix_queue.runtime import Actor, Credits
+from streamix_queue.runtime import Actor
 
 __all__ = ["vitals_of"]
 
@@ -18,8 +18,8 @@ SHARED_MAILBOX = "*"
 def vitals_of(
     consumer: str,
     actors: Mapping[str, Actor | None],
-    dispatch: Dispatch,
-    credits_: Credits,
+    crew: Crew,
+    depths: Mapping[str, int],
     *,
     last_look: float,
     draining: bool,
@@ -28,7 +28,7 @@ def vitals_of(
     """The vitals of a tree with these ``actors``; None is one that does not run just now."""
     now = time.monotonic()
     workers = [actor for actor in actors.values() if isinstance(actor, Worker)]
-    limit = credits_.limit
+    limit = crew.credits.limit
     return Vitals(
         consumer=consumer,
         actors=tuple(_actor(name, actor, now) for name, actor in actors.items()),
@@ -36,10 +36,10 @@ def vitals_of(
         draining=draining,
         outage_s=outage_s,
         workers=len(workers),
-        running=dispatch.running(),
+        running=crew.lanes.running(),
         oldest_running_s=max((_running_s(worker) for worker in workers), default=0.0),
-        mailboxes={name or SHARED_MAILBOX: depth for name, depth in dispatch.depths().items()},
-        held=limit - credits_.free,
+        mailboxes={name or SHARED_MAILBOX: depth for name, depth in depths.items()},
+        held=limit - crew.credits.free,
         capacity=limit,
     )
 
@@ -52,6 +52,6 @@ def _actor(name: str, actor: Actor | None, now: float) -> ActorVitals:
 
 def _running_s(worker: Worker) -> float:
     delivery = worker.in_hand
-    if delivery is None or not delivery.started_at or delivery.finished_at:
+    if delivery is None or not delivery.attempt.started_at or delivery.attempt.finished_at:
         return 0.0
-    return max(0.0, time.perf_counter() - delivery.started_at)
+    return max(0.0, time.perf_counter() - delivery.attempt.started_at)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.message import Timestamps
 from streamix_queue.core.outcome import Reason
-from streamix_queue.core.wire import MESSAGE, Attempt, Fields, decode, history_of
+from streamix_queue.core.wire import MESSAGE, FailedAttempt, Fields, history_of
 
 __all__ = [
     "RAW_PREFIX",
@@ -55,7 +55,7 @@ class LetterData(msgspec.Struct):
     error_type: str = ""
     traceback: str = ""
     failed_at: str = ""
-    attempts: list[Attempt] = []
+    attempts: list[FailedAttempt] = []
     replays: int = 0
     original_created_at: str = ""
 
@@ -79,31 +79,31 @@ _decode_letter = msgspec.json.Decoder(Letter).decode
 
 
 def dead_letter(
-    delivery: Delivery, reason: str, origin: Origin, attempts: list[Attempt], letter_id: str, now: str
+    attempt: Attempt,
+    reason: str,
+    origin: Origin,
+    attempts: list[FailedAttempt],
+    letter_id: str,
+    now: str,
 ) -> list[bytes]:
-    """The fields of the dead letter of ``delivery``.
+    """The fields of the dead letter of a message.
 
     Args:
-        delivery: Its ``failure`` tells the error.
+        attempt: The last one at it; its ``failure`` tells the error. Without a message, because it
+            was not opened or could not be decoded, the fields of the entry are kept whole.
         reason: One of `Reason.ALL`.
         origin: Who writes it.
         attempts: The failed attempts, oldest first.
         letter_id: A new UUID: a dead letter is a message of its own.
         now: ISO 8601 text.
     """
-    failure = delivery.failure
-    history = history_of(delivery.history)
-    message = delivery.message
-    if message is None and delivery.raw is not None and reason != Reason.MALFORMED:
-        try:
-            message = decode(delivery.raw)
-        except Malformed:
-            message = None
+    entry, failure, message, raw = attempt.entry, attempt.failure, attempt.message, attempt.raw
+    history = history_of(attempt.history)
     data = LetterData(
         original_id=message.id if message else "",
         original_event=message.event if message else "",
-        original_data=_raw_data(delivery.raw).data if message and delivery.raw else _NO_DATA,
-        source_stream_id=history.source_id or delivery.entry_id.decode(),
+        original_data=_raw_data(raw).data if message and raw else _NO_DATA,
+        source_stream_id=history.source_id or entry.id.decode(),
         retries=message.retries if message else 0,
         error=failure.error if failure else "",
         group=origin.group,
@@ -118,10 +118,10 @@ def dead_letter(
     )
     fields = _fields(data, letter_id, now)
     if message is None:
-        for name, value in zip(delivery.fields[::2], delivery.fields[1::2], strict=False):
+        for name, value in zip(entry.fields[::2], entry.fields[1::2], strict=False):
             fields += (RAW_PREFIX + name, value)
         return fields
-    return [*fields, *delivery.extras]
+    return [*fields, *attempt.extras]
 
 
 def trimmed_letter(entry_id: bytes, origin: Origin, letter_id: str, now: str) -> list[bytes]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from streamix_queue.core.attempt import Attempt, Failure
 from streamix_queue.core.dead_letter import Origin, dead_letter, unreadable_member
-from streamix_queue.core.delivery import Delivery, Failure
+from streamix_queue.core.entry import Entry
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.outcome import Reason
-from streamix_queue.core.wire import Attempt, decode, envelope_of, history_of, unframe
+from streamix_queue.core.wire import FailedAttempt, decode, envelope_of, history_of, unframe
 
 __all__ = ["Delayed", "cancelled_letter", "read_delayed"]
 
@@ -32,7 +33,7 @@ class Delayed:
     retries: int
     due_ms: int
     source_id: str
-    attempts: tuple[Attempt, ...] = field(repr=False)
+    attempts: tuple[FailedAttempt, ...] = field(repr=False)
     member: bytes = field(repr=False)
 
 
@@ -63,8 +64,8 @@ def cancelled_letter(retry: Delayed, origin: Origin, letter_id: str, now: str) -
     """
     if not retry.message_id:
         return unreadable_member(retry.member, origin, letter_id, now)
-    fields = unframe(retry.member)[1:]
-    delivery = Delivery(b"", retry.source_id.encode(), fields, 0.0, 0.0)
-    delivery.raw, delivery.extras, delivery.history = envelope_of(fields)
-    delivery.failure = Failure("Cancelled", f"retry {retry.retries} was cancelled by an operator")
-    return dead_letter(delivery, Reason.REJECTED, origin, list(retry.attempts), letter_id, now)
+    entry = Entry(b"", retry.source_id.encode(), tuple(unframe(retry.member)[1:]), 1, "inbox", 0.0)
+    attempt = Attempt(entry)
+    attempt.open({})
+    attempt.failure = Failure("Cancelled", f"retry {retry.retries} was cancelled by an operator")
+    return dead_letter(attempt, Reason.REJECTED, origin, list(retry.attempts), letter_id, now)

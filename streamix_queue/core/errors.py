@@ -22,6 +22,7 @@ __all__ = [
     "OutOfMemory",
     "PublishUnknown",
     "Reject",
+    "RestartsExceeded",
     "Retry",
     "StreamixError",
     "WrongKeyType",
@@ -186,6 +187,10 @@ class BacklogFull(StreamixError):
 
 
 # --- how a consumer ends -------------------------------------------------------------------------
+
+
+class RestartsExceeded(StreamixError):
+    """An actor kept crashing, so that restarting it did not help. Its cause is the last error."""
 
 
 class DrainTimeout(StreamixError):

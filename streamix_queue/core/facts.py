@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.retention import Pin
 
@@ -139,7 +139,7 @@ class Settled(Fact):
     One fact for a whole batch: a fact per message would cost more than the handler.
     """
 
-    deliveries: Sequence[Delivery]
+    attempts: Sequence[Attempt]
     at: float
     """``time.perf_counter()`` at confirmation (s)."""
     sent_at: float = 0.0
@@ -150,7 +150,7 @@ class Settled(Fact):
 class SettleFailed(Fact):
     """Redis refused to settle an entry; it stays pending and is tried again."""
 
-    delivery: Delivery
+    attempt: Attempt
     error_type: str
     error: str
 
@@ -167,7 +167,7 @@ class Renewed(Fact):
 class LeaseLost(Fact):
     """Another member owns an entry that we hold; our failure of it will not count."""
 
-    delivery: Delivery
+    attempt: Attempt
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Reclaimed(Fact):
     """Entries that another member left behind were taken over; stated before any of them runs."""
 
     count: int
-    deliveries: Sequence[Delivery] = ()
+    attempts: Sequence[Attempt] = ()
     min_idle_s: float = 0.0
     deleted: int = 0
     """Others that were pending, and are lost: their payload was trimmed away."""
@@ -202,7 +202,7 @@ class Unreadable(Fact):
 class SuspectStarted(Fact):
     """A message that was delivered before without an outcome runs alone, for the nth time."""
 
-    delivery: Delivery
+    attempt: Attempt
     starts: int
 
 
@@ -411,7 +411,7 @@ class Interceptor(Protocol):
         """Around a publish. May fill each message's carrier with trace fields."""
         ...
 
-    def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
+    def processing(self, attempt: Attempt) -> AbstractContextManager[None] | None:
         """Around the handler, on its thread and in a context of its own.
 
         ``delivery.outcome`` is set before it exits; it exits without an exception, for the
@@ -439,6 +439,6 @@ class NullInterceptor:
         """Nothing."""
         return None
 
-    def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
+    def processing(self, attempt: Attempt) -> AbstractContextManager[None] | None:
         """Nothing."""
         return None

@@ -10,11 +10,13 @@ from streamix_queue.core.errors import Reject, Retry
 
 __all__ = [
     "ACK",
+    "DROPPED",
     "HAND_BACK",
     "HAND_OVER",
     "PARK",
     "Ack",
     "DeadLetter",
+    "Dropped",
     "HandBack",
     "HandOver",
     "Outcome",
@@ -65,9 +67,16 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """No handler here: to the member of the group that has one, or dropped if none has."""
+    """No handler here: to the member of the group that has one."""
 
     name: str = "hand_over"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """It was to be handed over, and nobody in the group handles its event: acked."""
+
+    name: str = "drop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +93,10 @@ class HandBack:
     name: str = "hand_back"
 
 
-Outcome = Ack | RetryLater | DeadLetter | HandOver | Park | HandBack
+Outcome = Ack | RetryLater | DeadLetter | HandOver | Dropped | Park | HandBack
 
 ACK: Final = Ack()
+DROPPED: Final = Dropped()
 HAND_OVER: Final = HandOver()
 PARK: Final = Park()
 HAND_BACK: Final = HandBack()

@@ -25,7 +25,7 @@ __all__ = [
     "MESSAGE",
     "TRACEPARENT",
     "TRACESTATE",
-    "Attempt",
+    "FailedAttempt",
     "Fields",
     "History",
     "build",
@@ -57,7 +57,7 @@ _pack_length = struct.Struct(">I").pack
 _unpack_length = struct.Struct(">I").unpack_from
 
 
-class Attempt(msgspec.Struct, omit_defaults=True):
+class FailedAttempt(msgspec.Struct, omit_defaults=True):
     """One failed attempt, as the dead letter shows it."""
 
     at: str
@@ -80,11 +80,11 @@ class History(msgspec.Struct, omit_defaults=True):
 
     source_id: str = ""
     cause: str = ""
-    attempts: list[Attempt] = []
+    attempts: list[FailedAttempt] = []
     replays: int = 0
     previous: str = ""
 
-    def after(self, attempt: Attempt, *, cause: str, previous: str = "") -> History:
+    def after(self, attempt: FailedAttempt, *, cause: str, previous: str = "") -> History:
         """A copy with one more attempt."""
         attempts = [*self.attempts, attempt][-_MAX_ATTEMPTS_KEPT:]
         return History(self.source_id, cause, attempts, self.replays, previous)
@@ -144,7 +144,7 @@ def decode(raw: bytes, *, held: bool = False) -> StreamMessage:
 
     Args:
         raw: The envelope.
-        held: Whether it is for a `Delivery`, and for no user's hands.
+        held: Whether it is for an `Attempt`, and for no user's hands.
 
     Raises:
         Malformed: not JSON (NaN, bad UTF-8 and lone surrogates included), not the envelope, or

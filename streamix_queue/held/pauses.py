@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
-from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.facts import EventPaused, EventResumed
-from streamix_queue.held.dispatch import Dispatch
+from streamix_queue.core.outcome import PARK
+from streamix_queue.held.channel_lanes import ChannelLanes
+from streamix_queue.held.endings import Endings
 from streamix_queue.telling.observers import Notice
 
 __all__ = ["Pauses"]
@@ -17,21 +18,15 @@ class Pauses:
     """Carries out what the group's set of pauses says.
 
     Owned by one thread at a time: first the one that starts the consumer, then the scheduler's.
-    What waits in a mailbox goes to the event's inbox, and so does what comes from the shared
+    What waits in a lane goes to the event's inbox, and so does what comes from the shared
     stream meanwhile; the inbox is not read until the event is resumed. No attempt is counted,
     and what runs already runs to its end.
     """
 
-    def __init__(
-        self,
-        events: Iterable[str],
-        dispatch: Dispatch,
-        park: Callable[[list[Delivery]], None],
-        notice: Notice,
-    ) -> None:
+    def __init__(self, events: Iterable[str], lanes: ChannelLanes, endings: Endings, notice: Notice) -> None:
         self._events = frozenset(events)
-        self._dispatch = dispatch
-        self._park = park
+        self._lanes = lanes
+        self._endings = endings
         self._notice = notice
         self._paused: frozenset[str] = frozenset()
 
@@ -41,8 +36,8 @@ class Pauses:
         if now == before:
             return
         self._paused = now
-        withdrawn = self._dispatch.pause(now)
-        self._park(withdrawn)
+        withdrawn = self._lanes.pause(now)
+        self._endings.end(withdrawn, PARK)
         parked = Counter(delivery.event for delivery in withdrawn)
         for event in sorted(now - before):
             self._notice(EventPaused(event, parked[event]))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
+from streamix_queue.core.entry import Entry
 from streamix_queue.core.outcome import HandBack
+from streamix_queue.held.delivery import Delivery
+from streamix_queue.held.lease import Lease, Terms
 from streamix_queue.runtime import Credits
 
-__all__ = ["LeaseTable"]
+__all__ = ["HeldTable"]
 
 
-class LeaseTable:
+class HeldTable:
     """Thread-safe: one lock, taken once per batch.
 
     The credits follow it: an entry in the table costs one, and there is no other way to get it
@@ -20,56 +23,71 @@ class LeaseTable:
 
     Fetcher and reclaimer add, the settler removes, the renewer looks.
 
+    Args:
+        credits_: What may be held; shared with the other tables of the process.
+        lease_s: How long a lease lasts (s).
+        on_suspect_gone: Called when a suspect has left, on the thread that removed it.
+
     Attributes:
-        arriving: Held from asking for entries until they are in the table by whoever would else
-            be taken for one that lost its reply (see `pick_up_lost`), and by whoever looks for
-            lost replies. Else one entry could come from both, and run twice.
+        arriving: Held by the reclaimer from asking for entries until they are in the table, and
+            by whoever looks for entries of a lost reply (see `pick_up_lost`): what the one has
+            claimed and not entered yet would look to the other like an entry that nobody here
+            knows of, and would run twice.
     """
 
-    def __init__(self, credits_: Credits, on_suspect_gone: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, credits_: Credits, lease_s: float, on_suspect_gone: Callable[[], None] = lambda: None
+    ) -> None:
         self.arriving = threading.Lock()
         self._lock = threading.Lock()
+        self._terms = Terms(lease_s)
         self._on_suspect_gone = on_suspect_gone
         self._held: dict[bytes, dict[bytes, Delivery]] = {}
         self._credits = credits_
 
-    def add(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Hold these from now on; returns those that were not held already.
+    def hold(self, entries: Sequence[Entry], proved_at: float) -> list[Delivery]:
+        """Hold these from now on; the deliveries of those that were not held already.
 
         An entry that is held and delivered again (reclaimed by ourselves after a late renewal,
         or read again from a group that was made anew) is not to run twice at once: the delivery
         in hand takes over the new lease. Unless that is on its way back: when our own sweep is
         quicker than the reply, this is a new delivery, which takes over the credit.
+
+        Args:
+            entries: As Redis delivered them.
+            proved_at: ``time.monotonic()`` before Redis was asked for them (s).
         """
-        again = 0
+        terms = self._terms
+        made: list[Delivery] = []
+        replaced = 0
         with self._lock:
-            for delivery in deliveries:
-                held = self._held.setdefault(delivery.key, {})
-                first = held.setdefault(delivery.entry_id, delivery)
-                if first is delivery:
-                    continue
-                again += 1
-                if isinstance(first.outcome, HandBack):
-                    held[delivery.entry_id] = delivery
-                else:
-                    first.deliveries = delivery.deliveries
-                    first.leased_at = delivery.leased_at
-                    first.lost = False
-        self._credits.take(len(deliveries) - again)
-        if not again:
-            return deliveries
-        return [d for d in deliveries if self.get(d.key, d.entry_id) is d]
+            for entry in entries:
+                held = self._held.get(entry.key)
+                if held is None:
+                    held = self._held[entry.key] = {}
+                first = held.get(entry.id)
+                if first is not None:
+                    if not isinstance(first.attempt.outcome, HandBack):
+                        first.lease.take_over(entry, proved_at)
+                        continue
+                    replaced += 1
+                delivery = Delivery(entry, Lease(entry, terms, entry.deliveries, proved_at), Attempt(entry))
+                held[entry.id] = delivery
+                made.append(delivery)
+        self._credits.take(len(made) - replaced)
+        return made
 
     def remove(self, deliveries: Iterable[Delivery]) -> None:
         """These are settled, or another's; removing one twice gives no second credit."""
         removed, suspects = 0, False
         with self._lock:
             for delivery in deliveries:
-                held = self._held.get(delivery.key)
-                if held is not None and held.get(delivery.entry_id) is delivery:
-                    del held[delivery.entry_id]
+                entry = delivery.entry
+                held = self._held.get(entry.key)
+                if held is not None and held.get(entry.id) is delivery:
+                    del held[entry.id]
                     removed += 1
-                    suspects |= delivery.suspect
+                    suspects |= entry.deliveries > 1
         if removed:
             self._credits.give(removed)
         if suspects:
@@ -84,6 +102,10 @@ class LeaseTable:
         """The delivery of an entry that is held, else None."""
         with self._lock:
             return self._held.get(key, {}).get(entry_id)
+
+    def holds(self, delivery: Delivery) -> bool:
+        """True while ``delivery`` is not settled, and no later delivery of its entry has replaced it."""
+        return self.get(delivery.entry.key, delivery.entry.id) is delivery
 
     def snapshot(self) -> dict[bytes, list[Delivery]]:
         """What is held now, by stream."""

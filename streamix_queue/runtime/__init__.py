@@ -5,26 +5,24 @@ from .credits import Credits
 from .mailbox import Closed, Mailbox
 from .supervisor import (
     ChildCrashed,
+    ChildOverran,
     ChildRestarted,
     ChildSpec,
     ChildStalled,
     ChildStarted,
-    ChildStuck,
-    RestartsExceeded,
     Supervisor,
 )
 
 __all__ = [
     "Actor",
     "ChildCrashed",
+    "ChildOverran",
     "ChildRestarted",
     "ChildSpec",
     "ChildStalled",
     "ChildStarted",
-    "ChildStuck",
     "Closed",
     "Credits",
     "Mailbox",
-    "RestartsExceeded",
     "Supervisor",
 ]

@@ -22,7 +22,7 @@ class Actor:
     def __init__(self, name: str) -> None:
         self.name = name
         self.stopping = threading.Event()  # set by any thread
-        self.abandoned = False  # owned by the supervisor thread
+        self.replaced = False  # owned by the supervisor thread
         self.last_progress = time.monotonic()  # owned by the actor's thread
 
     def setup(self) -> None:
@@ -35,23 +35,23 @@ class Actor:
         """End; always runs, after a crash and even if setup never did."""
 
     def wake(self) -> None:
-        """Unblock step(), without blocking. If abandoned, close nothing a successor reads."""
+        """Unblock step(), without blocking. If replaced, close nothing a successor reads."""
 
     def stop(self) -> None:
         """From any thread. To drain, override it: close the mailbox and leave stopping alone."""
         self.stopping.set()
         self.wake()
 
-    def abandon(self) -> None:
+    def replace(self) -> None:
         """From the supervisor thread: this actor stalled, a successor takes its place."""
-        self.abandoned = True
+        self.replaced = True
         self.stopping.set()  # there is nothing to drain any more
         self.stop()
 
     def beat(self) -> None:
         self.last_progress = time.monotonic()
 
-    def pause(self, seconds: float) -> bool:
+    def rest(self, seconds: float) -> bool:
         """Wait without looking stalled; True, and at once, when stopping."""
         longest = 60.0 if self.progress_deadline is None else self.progress_deadline / 3
         until = time.monotonic() + seconds
@@ -80,7 +80,7 @@ class Actor:
                         ready = True
                 except self.transient as error:
                     failures += 1
-                    self.pause(self.on_transient(error, failures))
+                    self.rest(self.on_transient(error, failures))
         except Closed:  # our mailbox is closed and empty: a normal end
             pass
         finally:

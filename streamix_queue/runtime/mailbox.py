@@ -18,39 +18,35 @@ class Mailbox(Generic[T]):
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards every field below
         self._arrived = threading.Condition(self._lock)
-        self._letters: deque[T] = deque()
+        self._items: deque[T] = deque()
         self._waiting = 0  # readers asleep: with none, put need not notify
         self._closed = False
 
-    def put(self, letter: T) -> None:
-        self.put_many((letter,))
+    def put(self, item: T) -> None:
+        self.put_many((item,))
 
-    def put_many(self, letters: Sequence[T]) -> None:
+    def put_many(self, items: Sequence[T]) -> None:
         """One lock, one wake-up: the woken reader wakes the next if it leaves any."""
         with self._lock:
             if self._closed:
                 raise Closed
-            self._letters.extend(letters)
+            self._items.extend(items)
             if self._waiting:
                 self._arrived.notify()
 
     def get_many(self, limit: int, timeout: float | None = None) -> list[T]:
-        """Take 1..limit letters; [] on timeout (seconds); raise Closed when closed and empty."""
+        """Take 1..limit items; [] on timeout (seconds); raise Closed when closed and empty."""
         with self._lock:
-            if not self._letters and not self._closed:
+            if not self._items and not self._closed:
                 self._waiting += 1
-                self._arrived.wait_for(lambda: self._letters or self._closed, timeout)
+                self._arrived.wait_for(lambda: self._items or self._closed, timeout)
                 self._waiting -= 1  # skipped by a Ctrl-C: costs a needless notify, no more
-            if not self._letters and self._closed:
+            if not self._items and self._closed:
                 raise Closed
-            taken = [self._letters.popleft() for _ in range(min(limit, len(self._letters)))]
-            if self._letters and self._waiting:
+            taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+            if self._items and self._waiting:
                 self._arrived.notify()
             return taken
-
-    def get(self, timeout: float | None = None) -> T | None:
-        letters = self.get_many(1, timeout)
-        return letters[0] if letters else None
 
     def close(self) -> None:
         with self._lock:
@@ -58,4 +54,4 @@ class Mailbox(Generic[T]):
             self._arrived.notify_all()
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._items)

@@ -22,7 +22,7 @@ def test_no_more_is_held_than_there_are_credits() -> None:
     for _ in range(4):
         fetcher.step()
 
-    assert len(bench.leases) <= 12 + 2  # one more for each further stream, at the most
+    assert len(bench.table) <= 12 + 2  # one more for each further stream, at the most
 
 
 def test_without_credits_redis_is_not_asked() -> None:
@@ -32,11 +32,11 @@ def test_without_credits_redis_is_not_asked() -> None:
     fetcher = bench.fetcher()
     while bench.credits.free > 0:
         fetcher.step()
-    held = len(bench.leases)
+    held = len(bench.table)
 
     fetcher.step()
 
-    assert len(bench.leases) == held
+    assert len(bench.table) == held
 
 
 def test_a_fixed_batch_size_is_never_exceeded() -> None:
@@ -46,7 +46,7 @@ def test_a_fixed_batch_size_is_never_exceeded() -> None:
 
     bench.fetcher(batch_size=7).step()
 
-    assert len(bench.leases) == 7
+    assert len(bench.table) == 7
 
 
 def test_the_inboxes_are_read_beside_the_stream(bench: Workbench) -> None:
@@ -57,7 +57,7 @@ def test_the_inboxes_are_read_beside_the_stream(bench: Workbench) -> None:
     bench.fetcher().step()
 
     assert {fact.source: fact.count for fact in bench.stated(Fetched)} == {"new": 1, "inbox": 1}
-    assert len(bench.leases) == 3
+    assert len(bench.table) == 3
 
 
 def test_a_lost_reply_is_picked_up_at_once(bench: Workbench) -> None:
@@ -70,8 +70,8 @@ def test_a_lost_reply_is_picked_up_at_once(bench: Workbench) -> None:
 
     fetcher.step()
 
-    assert len(bench.leases) == 5
-    assert [delivery.deliveries for delivery in bench.dispatch.close()] == [1] * 5
+    assert len(bench.table) == 5
+    assert [delivery.lease.token for delivery in bench.waiting()] == [1] * 5
 
 
 def test_nothing_is_inferred_from_a_name_that_another_process_may_have(bench: Workbench) -> None:
@@ -81,7 +81,7 @@ def test_nothing_is_inferred_from_a_name_that_another_process_may_have(bench: Wo
 
     fetcher.step()
 
-    assert len(bench.leases) == 0
+    assert len(bench.table) == 0
 
 
 def test_what_is_held_already_is_not_taken_for_a_lost_reply(bench: Workbench) -> None:
@@ -94,7 +94,7 @@ def test_what_is_held_already_is_not_taken_for_a_lost_reply(bench: Workbench) ->
 
     fetcher.step()
 
-    assert len(bench.dispatch.close()) == 1
+    assert len(bench.waiting()) == 1
 
 
 def test_a_group_that_was_destroyed_is_made_anew_from_the_beginning(bench: Workbench) -> None:
@@ -107,7 +107,7 @@ def test_a_group_that_was_destroyed_is_made_anew_from_the_beginning(bench: Workb
     fetcher.step()
     fetcher.step()
 
-    assert len(bench.leases) == 1
+    assert len(bench.table) == 1
     assert [fact.again for fact in bench.stated(GroupCreated)] == [False, True]
 
 
@@ -138,12 +138,12 @@ def test_a_malformed_entry_does_not_stop_its_batch(bench: Workbench) -> None:
     bench.settler().step()
 
     assert [letter.data.reason for letter in bench.dead_letters()] == ["malformed", "malformed"]
-    assert len(bench.dispatch.close()) == 2
+    assert len(bench.waiting()) == 2
 
 
 def test_entries_that_come_after_the_stop_are_handed_back(bench: Workbench) -> None:
     bench.publish()
-    bench.dispatch.close()
+    bench.waiting()
 
     bench.fetcher().step()
     bench.settler().step()
@@ -158,18 +158,21 @@ def test_the_garbage_collector_need_not_visit_what_is_held(bench: Workbench) -> 
         bench.publish()
     bench.fetcher().step()
 
-    (held,) = bench.leases.snapshot().values()
-    parts = [(each, each.message, each.fields, each.extras) for each in held]
+    (held,) = bench.table.snapshot().values()
+    parts = [(each, each.attempt.message, each.entry.fields, each.attempt.extras) for each in held]
 
     assert len(parts) == 3
     assert not any(gc.is_tracked(part) for entry in parts for part in entry if part != ())
-    assert all(each.message is not None and not gc.is_tracked(each.message.timestamps) for each in held)
+    assert all(
+        each.attempt.message is not None and not gc.is_tracked(each.attempt.message.timestamps)
+        for each in held
+    )
 
 
 def test_an_entry_that_cannot_be_decoded_is_kept_whole(bench: Workbench) -> None:
     bench.add([b"message", b"{", b"beside", b"it"])
     bench.fetcher().step()
 
-    ((held,),) = bench.leases.snapshot().values()
+    ((held,),) = bench.table.snapshot().values()
 
-    assert list(held.fields) == [b"message", b"{", b"beside", b"it"]
+    assert list(held.entry.fields) == [b"message", b"{", b"beside", b"it"]

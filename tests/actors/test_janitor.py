@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
+
 import pytest
 
 from streamix_queue.actors.janitor import Janitor, look_every
@@ -20,7 +23,7 @@ from streamix_queue.core.facts import (
     UpkeepRefused,
 )
 from streamix_queue.core.keys import Keys
-from tests.actors.workbench import EVENT, LEASE_S, Workbench
+from tests.actors.workbench import EVENT, Workbench
 
 HOUR_S = 3600.0
 DAY_MS = 86_400_000
@@ -33,14 +36,10 @@ def member(bench: Workbench, keys: Keys, name: str) -> MemoryConsumerBroker:
 def janitor(
     bench: Workbench, *, name: str = "me", keep_ms: int | None = 0, keys: Keys | None = None
 ) -> Janitor:
-    return Janitor(
-        member(bench, keys or bench.keys, name),
-        bench.outage,
-        keys=keys or bench.keys,
-        keep_ms=keep_ms,
-        lease_s=LEASE_S,
-        notice=bench.facts.append,
-    )
+    holdings = copy(bench.channel.holdings)
+    holdings.keys = keys or bench.keys
+    holdings.config = replace(holdings.config, keep_ms=keep_ms)
+    return Janitor(member(bench, holdings.keys, name), holdings)
 
 
 def handled(bench: Workbench, count: int) -> list[bytes]:
@@ -183,7 +182,7 @@ def test_a_pinning_group_is_named_once_and_so_is_the_end_of_it(bench: Workbench)
 
 
 def test_the_pins_of_every_look_are_told_and_taken_back_when_another_member_looks(bench: Workbench) -> None:
-    """Fails when a member that lost its turn leaves its gauge standing: the alert would never end."""
+    """Fails when a member that lost its share leaves its gauge standing: the alert would never end."""
     other = Keys(bench.keys.stream_name, "abandoned")
     member(bench, other, "x").ensure_group(other.stream, "0")
     handled(bench, 5)

@@ -13,10 +13,10 @@ from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.broker.protocol import Answer, Claimed
 from streamix_queue.core import commands
 from streamix_queue.core.commands import Command, Fence
-from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import Fetched, SuspectStarted, Trimmed
 from streamix_queue.core.outcome import ACK
+from streamix_queue.held.delivery import Delivery
 from tests.actors.workbench import EVENT, LEASE_S, Workbench
 
 
@@ -36,13 +36,13 @@ def run_suspect(bench: Workbench, reclaimer: Reclaimer) -> Delivery:
     """Let the one suspect that may run end well."""
     bench.sweeps.ring()
     reclaimer.step()
-    turn = bench.dispatch.take(1, timeout=0.0)
-    assert turn is not None
-    delivery = turn.next()
+    share = bench.crew.lanes.take(1, timeout=0.0)
+    assert share is not None
+    delivery = share.next()
     assert delivery is not None
-    delivery.outcome = ACK
-    bench.letters.put([delivery])
-    bench.dispatch.done(1, turn, 1, 0.001)
+    delivery.attempt.outcome = ACK
+    bench.endings.put([delivery])
+    bench.crew.lanes.done(1, share, 1, 0.001)
     settle_all(bench)
     return delivery
 
@@ -52,7 +52,7 @@ def test_messages_of_a_dead_member_run_one_at_a_time(bench: Workbench) -> None:
     reclaimer = bench.reclaimer()
     reclaimer.run_once()
 
-    ran = {run_suspect(bench, reclaimer).entry_id for _ in range(5)}
+    ran = {run_suspect(bench, reclaimer).entry.id for _ in range(5)}
 
     assert len(ran) == 5
     assert bench.pending() == []
@@ -68,7 +68,7 @@ def test_a_message_that_its_process_never_survives_is_dead_lettered_as_a_crash(b
         reclaimer.run_once()
         victim.sweeps.ring()
         reclaimer.step()
-        assert victim.dispatch.take(1, timeout=0.0) is not None
+        assert victim.crew.lanes.take(1, timeout=0.0) is not None
         bench.later(LEASE_S + 1)
     reclaimer = bench.reclaimer(max_deliveries=3)
     reclaimer.run_once()
@@ -92,9 +92,9 @@ def test_what_was_handed_back_is_no_suspect(bench: Workbench) -> None:
 
     bench.reclaimer().run_once()
 
-    turn = bench.dispatch.take(1, timeout=0.0)
-    assert turn is not None
-    assert not turn.alone
+    share = bench.crew.lanes.take(1, timeout=0.0)
+    assert share is not None
+    assert not share.alone
     assert bench.stated(SuspectStarted) == []
 
 
@@ -111,8 +111,8 @@ def test_a_busy_head_does_not_hide_an_idle_tail(bench: Workbench) -> None:
     reclaimer.step()
 
     (started,) = bench.stated(SuspectStarted)
-    assert started.delivery.message is not None
-    assert started.delivery.message.id == tail
+    assert started.attempt.message is not None
+    assert started.attempt.message.id == tail
 
 
 def test_an_entry_whose_payload_was_trimmed_leaves_a_marker(bench: Workbench) -> None:
@@ -139,7 +139,7 @@ def test_a_lost_reply_of_a_sweep_is_picked_up_at_the_next(bench: Workbench) -> N
 
     reclaimer.run_once()
 
-    assert len(bench.leases) == 3
+    assert len(bench.table) == 3
 
 
 def test_suspects_never_take_more_than_a_quarter_of_the_credits(bench: Workbench) -> None:
@@ -149,7 +149,7 @@ def test_suspects_never_take_more_than_a_quarter_of_the_credits(bench: Workbench
     reclaimer.run_once()
     reclaimer.run_once()
 
-    assert len(bench.leases) == bench.credits.limit // 4
+    assert len(bench.table) == bench.credits.limit // 4
 
 
 def test_suspects_that_wait_are_handed_back_when_the_reclaimer_ends(bench: Workbench) -> None:
@@ -172,8 +172,8 @@ def test_an_entry_in_hand_is_only_refreshed_when_it_is_reclaimed_by_ourselves(be
 
     bench.reclaimer().run_once()
 
-    assert mine.deliveries == 2
-    assert bench.dispatch.take(1, timeout=0.0) is None
+    assert mine.lease.token == 2
+    assert bench.crew.lanes.take(1, timeout=0.0) is None
     assert bench.stated(SuspectStarted) == []
 
 
@@ -184,13 +184,13 @@ def test_a_suspect_waits_until_the_end_of_the_one_before_is_in_redis(bench: Work
     reclaimer.run_once()
     bench.sweeps.ring()
     reclaimer.step()
-    turn = bench.dispatch.take(1, timeout=0.0)
-    assert turn is not None
-    first = turn.next()
+    share = bench.crew.lanes.take(1, timeout=0.0)
+    assert share is not None
+    first = share.next()
     assert first is not None
-    first.outcome, first.finished_at = ACK, time.perf_counter()
-    bench.letters.put([first])
-    bench.dispatch.done(1, turn, 1, 0.001)
+    first.attempt.outcome, first.attempt.finished_at = ACK, time.perf_counter()
+    bench.endings.put([first])
+    bench.crew.lanes.done(1, share, 1, 0.001)
 
     bench.sweeps.ring()
     reclaimer.step()
@@ -223,8 +223,8 @@ def test_a_suspect_whose_lease_may_have_lapsed_is_renewed_before_it_is_counted(b
     leave_behind(bench, 1)
     reclaimer = bench.reclaimer()
     reclaimer.run_once()
-    ((held,),) = bench.leases.snapshot().values()
-    held.leased_at -= LEASE_S + 1
+    ((held,),) = bench.table.snapshot().values()
+    held.lease.proved_at -= LEASE_S + 1
 
     bench.sweeps.ring()
     reclaimer.step()
@@ -233,7 +233,7 @@ def test_a_suspect_whose_lease_may_have_lapsed_is_renewed_before_it_is_counted(b
     bench.sweeps.ring()
     reclaimer.step()
     assert [fact.starts for fact in bench.stated(SuspectStarted)] == [1]
-    assert time.monotonic() - held.leased_at < LEASE_S / 2
+    assert time.monotonic() - held.lease.proved_at < LEASE_S / 2
 
 
 def test_a_start_whose_reply_was_lost_is_counted_once(bench: Workbench) -> None:
@@ -257,10 +257,10 @@ def test_after_an_outage_the_owners_of_entries_renew_before_anybody_reclaims(ben
     reclaimer.on_transient(BrokerUnavailable("down"), 1)
 
     assert reclaimer.run_once() > 0
-    assert len(bench.leases) == 0
+    assert len(bench.table) == 0
 
     reclaimer.run_once()
-    assert len(bench.leases) == 1
+    assert len(bench.table) == 1
 
 
 def slow_ping(monkeypatch: pytest.MonkeyPatch, reclaimer: Reclaimer) -> None:
@@ -286,7 +286,7 @@ def test_when_redis_stood_still_the_owners_of_entries_renew_before_anybody_recla
 
     reclaimer.run_once()
 
-    assert len(bench.leases) == 0
+    assert len(bench.table) == 0
 
 
 def test_over_a_link_that_is_always_slow_entries_are_reclaimed_all_the_same(
@@ -299,7 +299,7 @@ def test_over_a_link_that_is_always_slow_entries_are_reclaimed_all_the_same(
     for _ in range(4):
         reclaimer.run_once()
 
-    assert len(bench.leases) == 1
+    assert len(bench.table) == 1
 
 
 def test_what_is_being_reclaimed_is_not_taken_for_a_lost_reply(
@@ -348,13 +348,13 @@ def test_what_we_have_handed_back_and_find_again_is_not_forgotten(
     settler.step()
 
     assert [deliveries for _, deliveries in bench.pending()] == [1], "it is ours again"
-    assert len(bench.leases) == 1
+    assert len(bench.table) == 1
     assert bench.credits.free == bench.credits.limit - 1
 
 
 def test_a_member_that_is_stopping_takes_nothing_over(bench: Workbench) -> None:
     leave_behind(bench, 3)
-    bench.dispatch.close()
+    bench.waiting()
 
     bench.reclaimer().run_once()
 

@@ -8,12 +8,13 @@ import pytest
 
 from streamix_queue.broker.protocol import Answer
 from streamix_queue.core import commands
+from streamix_queue.core.attempt import Failure
 from streamix_queue.core.commands import Command
-from streamix_queue.core.delivery import Delivery, Failure
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
 from streamix_queue.core.outcome import (
     ACK,
+    DROPPED,
     HAND_BACK,
     HAND_OVER,
     PARK,
@@ -22,6 +23,7 @@ from streamix_queue.core.outcome import (
     Reason,
     RetryLater,
 )
+from streamix_queue.held.delivery import Delivery
 from streamix_queue.runtime import Closed
 from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench
 
@@ -30,14 +32,14 @@ LOST = BrokerUnavailable("the reply was lost")
 
 def settle(bench: Workbench, deliveries: list[Delivery], outcome: Outcome) -> None:
     for delivery in deliveries:
-        delivery.outcome = outcome
-        delivery.failure = delivery.failure or Failure("ValueError", "boom")
-    bench.letters.put(deliveries)
+        delivery.attempt.outcome = outcome
+        delivery.attempt.failure = delivery.attempt.failure or Failure("ValueError", "boom")
+    bench.endings.put(deliveries)
     bench.settler().step()
 
 
 def settled(bench: Workbench) -> int:
-    return sum(len(fact.deliveries) for fact in bench.stated(Settled))
+    return sum(len(fact.attempts) for fact in bench.stated(Settled))
 
 
 def test_successes_are_acked_together_and_give_their_credits_back(bench: Workbench) -> None:
@@ -61,10 +63,10 @@ def test_a_retry_waits_in_redis_and_comes_back_with_its_id_and_one_retry_more(be
     bench.later(5.0)
     bench.scheduler().run_once()
     bench.fetcher().step()
-    (retried,) = bench.dispatch.close()
-    assert retried.message is not None
-    assert (retried.message.id, retried.message.retries) == (message_id, 1)
-    assert retried.message.data == {"amount": 3}
+    (retried,) = bench.waiting()
+    assert retried.attempt.message is not None
+    assert (retried.attempt.message.id, retried.attempt.message.retries) == (message_id, 1)
+    assert retried.attempt.message.data == {"amount": 3}
 
 
 def test_a_dead_letter_is_written_before_its_ack(bench: Workbench) -> None:
@@ -95,8 +97,8 @@ def test_an_event_that_nobody_handles_is_acked_and_marked_as_dropped(bench: Work
 
     settle(bench, bench.deliver(), HAND_OVER)
 
-    ((delivery,),) = (fact.deliveries for fact in bench.stated(Settled))
-    assert delivery.source == "dropped"
+    ((attempt,),) = (fact.attempts for fact in bench.stated(Settled))
+    assert attempt.outcome is DROPPED
     assert bench.pending() == []
 
 
@@ -138,7 +140,7 @@ def test_a_success_acks_even_when_the_lease_was_lost(bench: Workbench) -> None:
     mine = bench.deliver()
     bench.later(LEASE_S + 1)
     bench.broker("peer").reclaim(bench.keys.stream, round(LEASE_S * 1000), b"0-0", 10)
-    mine[0].lost = True
+    mine[0].lease.lost = True
 
     settle(bench, mine, ACK)
 
@@ -150,8 +152,8 @@ def test_a_lost_reply_writes_neither_twice_nor_never(bench: Workbench, after: bo
     bench.publish()
     bench.publish()
     first, second = bench.deliver()
-    first.outcome, second.outcome = DeadLetter(Reason.REJECTED), RetryLater(1000)
-    bench.letters.put([first, second])
+    first.attempt.outcome, second.attempt.outcome = DeadLetter(Reason.REJECTED), RetryLater(1000)
+    bench.endings.put([first, second])
     settler = bench.settler()
     bench.server.fail_next("settle", LOST, after=after)
 
@@ -170,8 +172,8 @@ def test_a_lost_reply_writes_neither_twice_nor_never(bench: Workbench, after: bo
 def test_a_settler_that_crashes_leaves_what_is_unconfirmed_to_the_next(bench: Workbench) -> None:
     bench.publish()
     (delivery,) = bench.deliver()
-    delivery.outcome = RetryLater(1000)
-    bench.letters.put([delivery])
+    delivery.attempt.outcome = RetryLater(1000)
+    bench.endings.put([delivery])
     bench.server.fail_next("settle", LOST)
     with pytest.raises(BrokerUnavailable):
         bench.settler().step()
@@ -186,15 +188,15 @@ def test_what_redis_refuses_stays_pending_and_is_told_once(bench: Workbench) -> 
     bench.publish()
     bench.publish()
     bad, good = bench.deliver()
-    bad.outcome, good.outcome = DeadLetter(Reason.REJECTED), ACK
-    bad.failure = Failure("ValueError", "boom")
-    bench.letters.put([bad, good])
+    bad.attempt.outcome, good.attempt.outcome = DeadLetter(Reason.REJECTED), ACK
+    bad.attempt.failure = Failure("ValueError", "boom")
+    bench.endings.put([bad, good])
     settler = bench.settler()
     bench.server.full()
 
     settler.step()
 
-    assert [entry_id for entry_id, _ in bench.pending()] == [bad.entry_id]
+    assert [entry_id for entry_id, _ in bench.pending()] == [bad.entry.id]
     assert [fact.error_type for fact in bench.stated(SettleFailed)] == [OutOfMemory.__name__]
     bench.server.full(False)
     settler.stop()
@@ -221,9 +223,9 @@ def test_the_failure_of_a_message_whose_group_was_destroyed_is_still_retried(ben
     with bench.server.data() as store:
         stream, _ = store.group(bench.keys.stream, bench.keys.group)
         stream.groups.clear()
-    delivery.outcome = RetryLater(0)
-    delivery.failure = Failure("ValueError", "boom")
-    bench.letters.put([delivery])
+    delivery.attempt.outcome = RetryLater(0)
+    delivery.attempt.failure = Failure("ValueError", "boom")
+    bench.endings.put([delivery])
     settler = bench.settler()
 
     settler.step()  # pending for nobody, says Redis
@@ -238,17 +240,17 @@ def test_the_failure_of_a_message_that_another_has_handled_meanwhile_is_not_retr
     """The process is frozen past its lease at the worst moment: it has decided, and not yet sent."""
     bench.publish()
     (delivery,) = bench.deliver()
-    delivery.outcome = RetryLater(0)
-    delivery.failure = Failure("ValueError", "boom")
-    bench.letters.put([delivery])
+    delivery.attempt.outcome = RetryLater(0)
+    delivery.attempt.failure = Failure("ValueError", "boom")
+    bench.endings.put([delivery])
     settler, peer = bench.settler(), bench.broker("peer")
     send = settler.broker.settle
 
     def frozen_before_it_sends(asked: Sequence[Command]) -> list[Answer]:
         bench.later(LEASE_S + 1)
-        delivery.leased_at -= LEASE_S + 1
-        (taken,) = peer.reclaim(delivery.key, 1, b"0-0", 9).entries
-        peer.settle([commands.Ack(delivery.key, [taken[0]])])
+        delivery.lease.proved_at -= LEASE_S + 1
+        (taken,) = peer.reclaim(delivery.entry.key, 1, b"0-0", 9).entries
+        peer.settle([commands.Ack(delivery.entry.key, [taken[0]])])
         return send(asked)
 
     monkeypatch.setattr(settler.broker, "settle", frozen_before_it_sends)
@@ -256,7 +258,7 @@ def test_the_failure_of_a_message_that_another_has_handled_meanwhile_is_not_retr
 
     assert bench.me.due(10).members == []
     assert bench.stated(LeaseLost) != []
-    assert len(bench.leases) == 0
+    assert len(bench.table) == 0
 
 
 def test_a_closed_mailbox_is_emptied_before_the_settler_ends(bench: Workbench) -> None:
@@ -264,8 +266,8 @@ def test_a_closed_mailbox_is_emptied_before_the_settler_ends(bench: Workbench) -
     bench.publish(OTHER)
     settler = bench.settler()
     for delivery in bench.deliver():
-        delivery.outcome = ACK
-        bench.letters.put([delivery])
+        delivery.attempt.outcome = ACK
+        bench.endings.put([delivery])
     settler.stop()
 
     settler.step()

@@ -8,8 +8,8 @@ import pytest
 
 from streamix_queue.broker.memory.store import SortedSet
 from streamix_queue.core import commands
+from streamix_queue.core.attempt import Failure
 from streamix_queue.core.commands import Fence
-from streamix_queue.core.delivery import Failure
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import LeaseLost, Promoted, Trimmed
 from streamix_queue.core.outcome import ACK, RetryLater
@@ -19,8 +19,8 @@ from tests.actors.workbench import LEASE_S, Workbench
 def schedule(bench: Workbench, delay_ms: int) -> None:
     bench.publish()
     (delivery,) = bench.deliver()
-    delivery.outcome, delivery.failure = RetryLater(delay_ms), Failure("ValueError", "boom")
-    bench.letters.put([delivery])
+    delivery.attempt.outcome, delivery.attempt.failure = RetryLater(delay_ms), Failure("ValueError", "boom")
+    bench.endings.put([delivery])
     bench.settler().step()
 
 
@@ -63,13 +63,15 @@ def test_a_nudge_of_another_member_starts_a_sweep_and_an_old_one_does_not(bench:
     bench.publish()
     ((_, ((entry_id, _),)),) = peer.read([bench.keys.stream], 1, 1)
     scheduler.run_once()
-    assert bench.nudges == 0
+    assert not bench.sweep_asked.is_set()
 
     peer.settle([commands.HandBack([Fence(bench.keys.stream, entry_id, 1, or_absent=True)], 60_000)])
     scheduler.run_once()
+    assert bench.sweep_asked.is_set()
+    bench.sweep_asked.clear()
     scheduler.run_once()
 
-    assert bench.nudges == 1
+    assert not bench.sweep_asked.is_set()
 
 
 def test_all_that_is_held_is_renewed(bench: Workbench) -> None:
@@ -92,7 +94,7 @@ def test_a_renewal_never_takes_back_what_a_peer_has_reclaimed(bench: Workbench) 
 
     bench.renewer().run_once()
 
-    assert mine.lost
+    assert mine.lease.lost
     assert len(bench.stated(LeaseLost)) == 1
     assert len(bench.pending(of="peer")) == 1
 
@@ -108,8 +110,8 @@ def test_a_held_entry_that_is_trimmed_away_stays_ours_and_is_told_once(bench: Wo
     renewer.run_once()
     renewer.run_once()
 
-    assert not mine.lost
-    assert mine.orphan
+    assert not mine.lease.lost
+    assert mine.lease.orphan
     assert [fact.held for fact in bench.stated(Trimmed)] == [True]
 
 
@@ -117,13 +119,13 @@ def test_an_entry_that_is_gone_after_the_lease_lapsed_was_anothers(bench: Workbe
     """Frozen past the lease: a peer had it, and acked it. No copy of ours may be written now."""
     bench.publish()
     (mine,) = bench.deliver()
-    bench.me.settle([commands.Ack(bench.keys.stream, [mine.entry_id])])
-    mine.leased_at -= LEASE_S
+    bench.me.settle([commands.Ack(bench.keys.stream, [mine.entry.id])])
+    mine.lease.proved_at -= LEASE_S
 
     bench.renewer().run_once()
 
-    assert mine.lost
-    assert not mine.orphan
+    assert mine.lease.lost
+    assert not mine.lease.orphan
     assert bench.stated(Trimmed) == []
     assert len(bench.stated(LeaseLost)) == 1
 
@@ -144,15 +146,15 @@ def test_the_answer_about_a_lease_that_was_renewed_otherwise_meanwhile_is_disreg
     monkeypatch.setattr(renewer.broker, "renew", reclaimed_just_before)
     renewer.run_once()
 
-    assert mine.deliveries == 2
-    assert not mine.lost
+    assert mine.lease.token == 2
+    assert not mine.lease.lost
 
 
 def test_an_entry_that_was_just_acked_is_not_taken_for_a_trimmed_one(bench: Workbench) -> None:
     bench.publish()
     (mine,) = bench.deliver()
-    mine.outcome = ACK
-    bench.me.settle([commands.Ack(bench.keys.stream, [mine.entry_id])])
+    mine.attempt.outcome = ACK
+    bench.me.settle([commands.Ack(bench.keys.stream, [mine.entry.id])])
 
     bench.renewer().run_once()
 
@@ -167,8 +169,8 @@ def test_a_failed_round_of_renewals_is_tried_again_at_once(bench: Workbench) -> 
     bench.server.fail_next("renew", BrokerUnavailable("lost"))
     with pytest.raises(BrokerUnavailable):
         renewer.step()
-    before = mine.leased_at
+    before = mine.lease.proved_at
 
     renewer.step()
 
-    assert mine.leased_at > before
+    assert mine.lease.proved_at > before

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from streamix_queue.actors.alarm import Alarm
-from streamix_queue.actors.fetcher import Fetcher, Prefetch
-from streamix_queue.actors.planner import Planner
+from streamix_queue import Consumer
+from streamix_queue.actors.fetcher import Fetcher
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
-from streamix_queue.actors.router import Router
 from streamix_queue.actors.scheduler import Scheduler
-from streamix_queue.actors.settler import Settler, Unconfirmed
-from streamix_queue.actors.worker import Letters
+from streamix_queue.actors.settler import Settler
 from streamix_queue.broker.memory.consumer import MemoryConsumerBroker, MemoryPublisherBroker, MemoryServer
+from streamix_queue.broker.protocol import ConsumerBroker
+from streamix_queue.consuming.channel import Channel
+from streamix_queue.consuming.crew import Crew
 from streamix_queue.core.backoff import Backoff
-from streamix_queue.core.dead_letter import Letter, Origin, read_letter
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.config import ConsumerConfig
+from streamix_queue.core.dead_letter import Letter, read_letter
+from streamix_queue.core.entry import Entry
 from streamix_queue.core.facts import Fact
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import MESSAGE, build, encode
-from streamix_queue.held.dispatch import Dispatch
-from streamix_queue.held.groups import Groups
-from streamix_queue.held.pauses import Pauses
-from streamix_queue.held.table import LeaseTable
-from streamix_queue.runtime import Credits
-from streamix_queue.telling.observers import Outage
+from streamix_queue.held.delivery import Delivery
 
 LEASE_S = 60.0
 EVENT = "order.placed"
@@ -52,7 +49,7 @@ def registration(event: str, *, concurrency: int = 4) -> Registration:
 
 
 class Workbench:
-    """The shared parts of one member, and a way to make each of its actors.
+    """A channel and its crew as the library wires them, and a way to make each of its actors.
 
     ``clock`` is the server's: moving it ages what is pending and makes retries due.
     """
@@ -65,30 +62,52 @@ class Workbench:
         events: Sequence[str] = (EVENT, OTHER),
         name: str = "me",
         server: MemoryServer | None = None,
+        stream: str = "orders",
+        beside: Workbench | None = None,
     ) -> None:
+        """``beside`` is another channel of the same process: this one is on its crew."""
         self.clock = time.time()
         self.server = server or MemoryServer(clock=lambda: self.clock)
         self.name = name
-        self.keys = Keys("orders", "billing")
         self.facts: list[Fact] = []
-        self.registrations = {event: registration(event, concurrency=concurrency) for event in events}
-        self.credits = Credits(prefetch)
-        self.leases = LeaseTable(self.credits)
-        self.letters: Letters = Letters()
-        self.dispatch = Dispatch(dict.fromkeys(events, concurrency), concurrency)
-        self.router = Router(self.registrations, self.dispatch, self.leases, self.letters)
-        self.pauses = Pauses(events, self.dispatch, self.router.park, self.facts.append)
-        self.outage = Outage(self.facts.append)
-        self.unconfirmed = Unconfirmed()
-        self.retries, self.sweeps = Alarm(), Alarm()
-        self.nudges = 0
-        self.groups = Groups(self.keys, [self.keys.inbox(event) for event in events], "0", self.facts.append)
-        self.me = self.broker(name)
-        self.groups.create(self.me)
-        self.me.register(list(events))
+        self._config = Consumer(
+            stream=stream,
+            group="billing",
+            concurrency=concurrency,
+            prefetch=prefetch,
+            block_ms=1,
+            claim_idle_ms=round(LEASE_S * 1000),
+        )._config
+        self._registrations = {event: registration(event, concurrency=concurrency) for event in events}
+        self.crew: Crew = beside.crew if beside is not None else Crew(self._config)
+        self.channel = self._channel(self._config)
         self._publisher = MemoryPublisherBroker(self.server)
-        self._prefetch = prefetch
-        self._concurrency = concurrency
+        self.me = self.broker(name)
+        self.channel.prepare()
+
+    def _channel(self, config: ConsumerConfig) -> Channel:
+        return Channel(
+            config, self._registrations, self.name, self.crew, self._make_broker, self.facts.append
+        )
+
+    def _make_broker(self, keys: Keys, consumer: str, timeout_s: float) -> ConsumerBroker:
+        return MemoryConsumerBroker(self.server, keys, consumer)
+
+    # --- what the actors share --------------------------------------------------------------------
+
+    @property
+    def keys(self) -> Keys:
+        return self.channel.holdings.keys
+
+    @property
+    def events(self) -> Sequence[str]:
+        return self.channel.holdings.events
+
+    def __getattr__(self, name: str) -> Any:
+        """A part of the holdings by its name: ``table``, ``lanes``, ``router``, ``endings``, …"""
+        if name in ("channel", "_config"):
+            raise AttributeError(name)
+        return getattr(self.channel.holdings, name)
 
     # --- the world around -------------------------------------------------------------------------
 
@@ -113,7 +132,7 @@ class Workbench:
         return self.broker(of or self.name).own_pending(key or self.keys.stream, 10_000)
 
     def dead_letters(self) -> list[Letter]:
-        reader = Keys("orders:failed", "reader")
+        reader = Keys(f"{self._config.stream}:failed", "reader")
         broker = MemoryConsumerBroker(self.server, reader, "reader")
         broker.ensure_group(reader.stream, "0")
         reply = broker.read([reader.stream], 1000, 1)
@@ -122,92 +141,46 @@ class Workbench:
     def stated(self, kind: type[F]) -> list[F]:
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
+    def waiting(self) -> list[Delivery]:
+        """What waits in the lanes; they are closed with it, and it is on its way back."""
+        before = len(self.endings)
+        self.crew.lanes.close()
+        lists = self.endings.get_many(1000, 0.0) if len(self.endings) else []
+        self.endings.put_many(lists)
+        return [delivery for deliveries in lists[before:] for delivery in deliveries]
+
     # --- the parts ----------------------------------------------------------------------------------
 
     def deliver(self, count: int = 100) -> list[Delivery]:
-        """Read, hold and open entries as the fetcher does; not put into any mailbox."""
-        taken: list[Delivery] = []
+        """Read, hold and open entries as the fetcher does; not put into any lane."""
+        taken: list[Entry] = []
+        asked_at = time.monotonic()
         for key, entries in self.me.read([self.keys.stream], count, 1):
             for entry_id, fields in entries:
                 assert fields is not None
-                taken.append(Delivery(key, entry_id, fields, time.perf_counter(), time.monotonic()))
-        self.leases.add(taken)
-        for delivery in taken:
-            self.router.open(delivery)
-        return taken
+                taken.append(Entry(key, entry_id, tuple(fields), 1, "new", time.perf_counter()))
+        held: list[Delivery] = self.table.hold(taken, asked_at)
+        for delivery in held:
+            delivery.attempt.open(self._registrations)
+        return held
 
     def fetcher(self, *, name_is_unique: bool = True, batch_size: int | None = None) -> Fetcher:
-        return Fetcher(
-            self.broker(self.name),
-            self.outage,
-            stream=self.keys.stream,
-            inboxes={event: self.keys.inbox(event) for event in self.registrations},
-            name_is_unique=name_is_unique,
-            prefetch=Prefetch(self.credits, self._concurrency, self._prefetch),
-            batch_size=batch_size,
-            block_ms=1,
-            credits_=self.credits,
-            leases=self.leases,
-            dispatch=self.dispatch,
-            router=self.router,
-            mend_groups=self.groups.mend,
-            notice=self.facts.append,
-        )
+        self.channel.holdings.config = replace(self._config, batch_size=batch_size)
+        self.channel.holdings.name_is_unique = name_is_unique
+        return self.channel.fetcher()
 
     def settler(self) -> Settler:
-        return Settler(
-            self.broker(self.name),
-            self.outage,
-            mailbox=self.letters,
-            unconfirmed=self.unconfirmed,
-            planner=Planner(self.keys, Origin("orders", "billing", self.name), LEASE_S),
-            leases=self.leases,
-            retries=self.retries,
-            mend_groups=self.groups.mend,
-            notice=self.facts.append,
-        )
+        return self.channel.settler()
 
     def renewer(self) -> Renewer:
-        return Renewer(
-            self.broker(self.name),
-            self.outage,
-            lease_s=LEASE_S,
-            leases=self.leases,
-            events=list(self.registrations),
-            notice=self.facts.append,
-        )
+        return self.channel.renewer()
 
     def reclaimer(self, *, max_deliveries: int = 3) -> Reclaimer:
-        return Reclaimer(
-            self.broker(self.name),
-            self.outage,
-            keys=[self.keys.stream, *(self.keys.inbox(event) for event in self.registrations)],
-            origin=Origin("orders", "billing", self.name),
-            lease_s=LEASE_S,
-            max_deliveries=max_deliveries,
-            name_is_unique=True,
-            credits_=self.credits,
-            leases=self.leases,
-            dispatch=self.dispatch,
-            router=self.router,
-            mend_groups=self.groups.mend,
-            alarm=self.sweeps,
-            notice=self.facts.append,
-        )
+        self.channel.holdings.config = replace(self._config, max_deliveries=max_deliveries)
+        return self.channel.reclaimer()
 
     def scheduler(self) -> Scheduler:
-        return Scheduler(
-            self.broker(self.name),
-            self.outage,
-            origin=Origin("orders", "billing", self.name),
-            alarm=self.retries,
-            on_nudge=self._nudged,
-            on_paused=self.pauses.apply,
-            notice=self.facts.append,
-        )
-
-    def _nudged(self) -> None:
-        self.nudges += 1
+        return self.channel.scheduler()
 
     def close(self) -> None:
         self.me.close()

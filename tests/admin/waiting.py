@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.wire import Attempt, History, build, encode, for_retry, frame, with_history
+from streamix_queue.core.wire import FailedAttempt, History, build, encode, for_retry, frame, with_history
 
 __all__ = ["EVENT", "FAR_MS", "GROUP", "TRACE", "handled", "letters_of", "payload_of", "put_retry"]
 
@@ -25,7 +25,9 @@ def put_retry(
 ) -> bytes:
     """Let the second retry of a message wait; the member of the delayed set."""
     raw = encode(build(event, {"n": 1, **data}, message_id, _NOW), max_bytes=10_000)
-    history = History("7-0", "retry", [Attempt(_NOW, 0.1, "TimeoutError", "the network is silent", "c1")])
+    history = History(
+        "7-0", "retry", [FailedAttempt(_NOW, 0.1, "TimeoutError", "the network is silent", "c1")]
+    )
     fields = with_history(for_retry(raw, 2, _NOW), TRACE, history)
     member = frame([event.encode(), *fields])
     client.zadd(keys.delayed, {member: due_ms})

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.wire import Attempt, History, build, encode, with_history
+from streamix_queue.core.wire import FailedAttempt, History, build, encode, with_history
 from tests.admin.services import EVENT
 from tests.admin.waiting import TRACE
 from tests.support.command import streamix
@@ -30,7 +30,7 @@ def add(client: redis.Redis, stream: str, entry_id: str = "*", message_id: str =
 def put_in_inbox(client: redis.Redis, keys: Keys, source_id: str, message_id: str = UUID) -> str:
     """An entry of the group's inbox that was replayed once; its id."""
     raw = encode(build(EVENT, {"n": 1}, message_id, NOW), max_bytes=10_000)
-    attempt = Attempt(NOW, 0.25, "TimeoutError", "the network is silent", "c1")
+    attempt = FailedAttempt(NOW, 0.25, "TimeoutError", "the network is silent", "c1")
     fields = with_history(raw, TRACE, History(source_id, "replay", [attempt], 1))
     added: Any = client.xadd(keys.inbox(EVENT), dict(zip(fields[::2], fields[1::2], strict=True)))
     return str(added.decode())

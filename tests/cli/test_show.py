@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.wire import Attempt, History, build, encode, with_history
+from streamix_queue.core.wire import FailedAttempt, History, build, encode, with_history
 from tests.admin.services import EVENT
 from tests.admin.waiting import TRACE, handled, put_retry
 from tests.cli.stories import NOW, TRACE_ID, UUID, add, states, told
@@ -214,7 +214,7 @@ def test_an_error_that_holds_a_password_is_masked(
     keys, entry_id = Keys(stream, "billing"), add(client, stream)
     handled(client, keys)
     raw = encode(build(EVENT, {"n": 1}, UUID, NOW), max_bytes=10_000)
-    attempt = Attempt(NOW, 0.1, "OSError", "no route to redis://me:hunter2@db", "c1")
+    attempt = FailedAttempt(NOW, 0.1, "OSError", "no route to redis://me:hunter2@db", "c1")
     fields = with_history(raw, TRACE, History(entry_id, "retry", [attempt]))
     client.xadd(keys.inbox(EVENT), dict(zip(fields[::2], fields[1::2], strict=True)))
 

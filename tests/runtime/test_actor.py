@@ -157,7 +157,7 @@ def test_stop_wakes_the_actor_and_may_come_from_any_thread() -> None:
     class Reader(Actor):
         def step(self) -> None:
             reading.set()
-            mailbox.get()
+            mailbox.get_many(1)[0]
 
         def wake(self) -> None:
             mailbox.close()

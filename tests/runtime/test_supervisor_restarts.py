@@ -22,7 +22,7 @@ def test_a_crashed_child_is_rebuilt_and_the_letters_in_its_mailbox_survive() -> 
 
     class Worker(Actor):
         def step(self) -> None:
-            letter = mailbox.get()
+            letter = mailbox.get_many(1)[0]
             if letter == "poison":
                 raise ValueError(letter)
             handled.put(str(letter))
@@ -112,7 +112,7 @@ def test_a_child_whose_loop_ends_unasked_has_crashed() -> None:
     def leave(me: Doing) -> None:
         closed: Mailbox[None] = Mailbox()
         closed.close()
-        closed.get()
+        closed.get_many(1)
 
     with supervised(spec("a", each_time(leave))) as running:
         assert "nobody asked" in str(running.facts.await_(ChildCrashed).error)

@@ -114,7 +114,7 @@ def test_a_child_that_drains_ends_without_a_crash() -> None:
 
     class Drainer(Actor):
         def step(self) -> None:
-            drained.append(mailbox.get() or 0)
+            drained.append(mailbox.get_many(1)[0] or 0)
 
         def stop(self) -> None:
             mailbox.put_many([1, 2, 3])

@@ -15,7 +15,7 @@ from streamix_queue.core.wire import (
     MESSAGE,
     TRACEPARENT,
     TRACESTATE,
-    Attempt,
+    FailedAttempt,
     History,
     carrier_fields,
     envelope_of,
@@ -27,7 +27,7 @@ from streamix_queue.core.wire import (
 from tests.support.refusals import refusal
 
 attempts = st.builds(
-    Attempt,
+    FailedAttempt,
     at=st.text(),
     seconds=st.floats(0, 1e9),
     error_type=st.text(),
@@ -119,7 +119,7 @@ def test_no_history_field_makes_an_error(raw: bytes) -> None:
 
 
 def test_the_next_history_has_one_attempt_more_and_the_old_one_is_as_it_was() -> None:
-    first, second = Attempt("t1", 0.5, "ValueError"), Attempt("t2", 1.5, "KeyError")
+    first, second = FailedAttempt("t1", 0.5, "ValueError"), FailedAttempt("t2", 1.5, "KeyError")
     before = History("1-0", "replay", [first], replays=2)
 
     after = before.after(second, cause="retry", previous="00-a-b-01")
@@ -130,7 +130,7 @@ def test_the_next_history_has_one_attempt_more_and_the_old_one_is_as_it_was() ->
 
 def test_a_history_says_only_what_there_is_to_say() -> None:
     """It is written with every retry."""
-    fields = with_history(b"{}", (), History("1-0", "retry", [Attempt("t", 0.5, "ValueError")]))
+    fields = with_history(b"{}", (), History("1-0", "retry", [FailedAttempt("t", 0.5, "ValueError")]))
 
     assert fields[-1] == (
         b'{"source_id":"1-0","cause":"retry","attempts":[{"at":"t","seconds":0.5,"error_type":"ValueError"}]}'
@@ -141,7 +141,7 @@ def test_a_history_says_only_what_there_is_to_say() -> None:
 def test_the_newest_20_attempts_are_kept() -> None:
     history = History()
     for number in range(50):
-        history = history.after(Attempt(str(number), 0.0, "E"), cause="retry")
+        history = history.after(FailedAttempt(str(number), 0.0, "E"), cause="retry")
 
     assert [attempt.at for attempt in history.attempts] == [str(number) for number in range(30, 50)]
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
-from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import HAND_BACK
-from streamix_queue.held.table import LeaseTable
+from streamix_queue.held.table import HeldTable
 from streamix_queue.runtime import Credits
+from tests.held.hall import entry
 
-
-def held(entry: int, *, deliveries: int = 1, key: bytes = b"s") -> Delivery:
-    return Delivery(key, b"%d-0" % entry, [], 0.0, time.monotonic(), deliveries)
+NOW = 1000.0
 
 
 def test_an_entry_costs_one_credit_until_it_leaves_the_table() -> None:
     credits_ = Credits(10)
-    table = LeaseTable(credits_)
-    three = [held(1), held(2), held(3)]
+    table = HeldTable(credits_, 60.0)
 
-    table.add(three)
+    three = table.hold([entry(1), entry(2), entry(3)], NOW)
     assert credits_.free == 7
     table.remove(three[:2])
     assert credits_.free == 9
@@ -30,9 +25,8 @@ def test_an_entry_costs_one_credit_until_it_leaves_the_table() -> None:
 
 def test_removing_an_entry_twice_gives_no_second_credit() -> None:
     credits_ = Credits(10)
-    table = LeaseTable(credits_)
-    one = held(1)
-    table.add([one])
+    table = HeldTable(credits_, 60.0)
+    (one,) = table.hold([entry(1)], NOW)
 
     table.remove([one])
     table.remove([one])
@@ -41,36 +35,34 @@ def test_removing_an_entry_twice_gives_no_second_credit() -> None:
 
 
 def test_the_same_id_on_two_streams_is_two_entries() -> None:
-    table = LeaseTable(Credits(10))
+    table = HeldTable(Credits(10), 60.0)
 
-    table.add([held(1), held(1, key=b"inbox")])
+    table.hold([entry(1), entry(1, key=b"inbox")], NOW)
 
     assert len(table) == 2
 
 
 def test_an_entry_that_is_held_and_delivered_again_is_not_run_twice_but_takes_the_new_lease() -> None:
     credits_ = Credits(10)
-    table = LeaseTable(credits_)
-    first, again = held(1), held(1, deliveries=2)
-    first.lost = True
-    table.add([first])
+    table = HeldTable(credits_, 60.0)
+    (first,) = table.hold([entry(1)], NOW)
+    first.lease.lose()
 
-    accepted = table.add([again, held(2)])
+    accepted = table.hold([entry(1, deliveries=2), entry(2)], NOW + 5)
 
-    assert [each.entry_id for each in accepted] == [b"2-0"]
-    assert (first.deliveries, first.lost, first.leased_at) == (2, False, again.leased_at)
+    assert [each.entry.id for each in accepted] == [b"2-0"]
+    assert (first.lease.token, first.lease.lost, first.lease.proved_at) == (2, False, NOW + 5)
     assert credits_.free == 8
 
 
 def test_an_entry_that_is_on_its_way_back_and_comes_again_is_a_new_delivery() -> None:
     """Its hand-back is done and not confirmed yet; what is removed then is not what is held now."""
     credits_ = Credits(10)
-    table = LeaseTable(credits_)
-    first, again = held(1), held(1)
-    table.add([first])
-    first.outcome = HAND_BACK
+    table = HeldTable(credits_, 60.0)
+    (first,) = table.hold([entry(1)], NOW)
+    first.close(HAND_BACK)
 
-    assert table.add([again]) == [again]
+    (again,) = table.hold([entry(1)], NOW)
     table.remove([first])
     assert table.get(b"s", b"1-0") is again
     assert credits_.free == 9
@@ -80,9 +72,8 @@ def test_an_entry_that_is_on_its_way_back_and_comes_again_is_a_new_delivery() ->
 
 
 def test_a_snapshot_holds_what_is_held_by_stream() -> None:
-    table = LeaseTable(Credits(10))
-    one, two = held(1), held(2, key=b"inbox")
-    table.add([one, two])
+    table = HeldTable(Credits(10), 60.0)
+    one, two = table.hold([entry(1), entry(2, key=b"inbox")], NOW)
 
     assert table.snapshot() == {b"s": [one], b"inbox": [two]}
     table.remove([two])

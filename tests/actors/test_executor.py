@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +16,14 @@ import pytest
 
 from streamix_queue.actors.event_loop import EventLoop
 from streamix_queue.actors.executor import Executor, describe
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.errors import Reject, Retry
 from streamix_queue.core.outcome import ACK, DeadLetter, Reason, RetryLater
 from streamix_queue.core.registration import is_async, takes_message, typed_payload
 from streamix_queue.core.wire import build
+from streamix_queue.held.delivery import Delivery
 from tests.actors.workbench import EVENT, registration
+from tests.held.hall import delivery as delivery_of
 
 
 @pytest.fixture
@@ -35,10 +36,10 @@ def loop() -> Iterator[EventLoop]:
 def delivery(
     handler: Callable[..., Any], data: dict[str, Any] | None = None, *, retries: int = 0
 ) -> Delivery:
-    made = Delivery(b"s", b"1-0", [], time.perf_counter(), time.monotonic())
-    made.message = build(EVENT, data or {}, "id", "now")
-    made.message.retries = retries
-    made.registration = replace(
+    made = delivery_of(EVENT)
+    made.attempt.message = build(EVENT, data or {}, "id", "now")
+    made.attempt.message.retries = retries
+    made.attempt.registration = replace(
         registration(EVENT),
         handler=handler,
         wants_message=takes_message(handler),
@@ -58,9 +59,9 @@ def test_a_handler_that_returns_is_a_success(loop: EventLoop) -> None:
 
     done = run(loop, delivery(got.append, {"a": 1}))
 
-    assert done.outcome is ACK
+    assert done.attempt.outcome is ACK
     assert got == [{"a": 1}]
-    assert 0 < done.started_at <= done.finished_at
+    assert 0 < done.attempt.started_at <= done.attempt.finished_at
 
 
 def test_a_handler_with_two_parameters_gets_the_message_too(loop: EventLoop) -> None:
@@ -81,9 +82,9 @@ def test_whatever_a_handler_raises_is_a_failure_of_it(loop: EventLoop, error: Ba
 
     done = run(loop, delivery(handler))
 
-    assert done.outcome == RetryLater(1000)
-    assert done.failure is not None
-    assert done.failure.error_type == type(error).__name__
+    assert done.attempt.outcome == RetryLater(1000)
+    assert done.attempt.failure is not None
+    assert done.attempt.failure.error_type == type(error).__name__
 
 
 def test_retry_and_reject_decide_for_themselves(loop: EventLoop) -> None:
@@ -93,15 +94,15 @@ def test_retry_and_reject_decide_for_themselves(loop: EventLoop) -> None:
     def never(data: Any) -> None:
         raise Reject("no such user")
 
-    assert run(loop, delivery(later)).outcome == RetryLater(2500)
-    assert run(loop, delivery(never)).outcome == DeadLetter(Reason.REJECTED)
+    assert run(loop, delivery(later)).attempt.outcome == RetryLater(2500)
+    assert run(loop, delivery(never)).attempt.outcome == DeadLetter(Reason.REJECTED)
 
 
 def test_the_last_attempt_is_a_dead_letter(loop: EventLoop) -> None:
     def handler(data: Any) -> None:
         raise ValueError
 
-    assert run(loop, delivery(handler, retries=3)).outcome == DeadLetter(Reason.RETRIES_EXHAUSTED)
+    assert run(loop, delivery(handler, retries=3)).attempt.outcome == DeadLetter(Reason.RETRIES_EXHAUSTED)
 
 
 def test_a_coroutine_runs_on_the_one_loop_thread_and_sees_the_callers_context(loop: EventLoop) -> None:
@@ -114,7 +115,7 @@ def test_a_coroutine_runs_on_the_one_loop_thread_and_sees_the_callers_context(lo
 
     class Bound:
         @contextmanager
-        def processing(self, delivery: Delivery) -> Iterator[None]:
+        def processing(self, attempt: Attempt) -> Iterator[None]:
             variable.set("bound")
             yield
 
@@ -133,7 +134,7 @@ def test_a_coroutine_that_a_plain_handler_returns_is_awaited(loop: EventLoop) ->
 
     done = run(loop, delivery(lambda data: work()))
 
-    assert done.outcome is ACK
+    assert done.attempt.outcome is ACK
     assert awaited == [1]
 
 
@@ -147,16 +148,16 @@ def test_a_coroutine_past_its_time_is_cancelled_and_counts_as_a_failure(loop: Ev
             cancelled.set()
 
     late = delivery(handler, retries=3)
-    assert late.registration is not None
-    late.registration = replace(late.registration, timeout_s=0.01)
+    assert late.attempt.registration is not None
+    late.attempt.registration = replace(late.attempt.registration, timeout_s=0.01)
 
-    assert run(loop, late).outcome == DeadLetter(Reason.TIMEOUT)
+    assert run(loop, late).attempt.outcome == DeadLetter(Reason.TIMEOUT)
     assert cancelled.is_set()
 
 
 def test_a_payload_that_does_not_fit_the_handlers_type_is_invalid_at_once(loop: EventLoop) -> None:
-    assert run(loop, delivery(handle_order, {"amount": "many"})).outcome == DeadLetter(Reason.INVALID)
-    assert run(loop, delivery(handle_order, {"amount": 3})).outcome is ACK
+    assert run(loop, delivery(handle_order, {"amount": "many"})).attempt.outcome == DeadLetter(Reason.INVALID)
+    assert run(loop, delivery(handle_order, {"amount": 3})).attempt.outcome is ACK
 
 
 @dataclass
@@ -194,12 +195,12 @@ def test_a_failure_keeps_no_frame_and_so_no_payload(loop: EventLoop) -> None:
         raise ValueError(len(local))
 
     done = delivery(handler)
-    assert done.message is not None
-    done.message.data = payload
+    assert done.attempt.message is not None
+    done.attempt.message.data = payload
     gc.disable()
     try:
         run(loop, done)
-        done.message.data = {}
+        done.attempt.message.data = {}
         del payload
         assert gone() is None
     finally:

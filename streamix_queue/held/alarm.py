@@ -1,4 +1,4 @@
-"""A clock that others can move forward: a wait that ends when it is due or when somebody says so."""
+"""A wait that ends when it is due, or earlier when somebody says so."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Alarm:
                 self._changed.notify_all()
 
     def wait(self, at_most_s: float) -> None:
-        """Wait until it rings or ``at_most_s`` seconds are over, and wind it up again."""
+        """Wait until it rings or ``at_most_s`` seconds are over; what rang until then is forgotten."""
         until = time.monotonic() + at_most_s
         with self._changed:
             while (left := min(until, self._rings_at) - time.monotonic()) > 0:

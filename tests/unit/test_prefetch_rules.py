@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamix_queue.core.tuning import FIRST_PREFETCH, plan_read, prefetch_for, resume_at, share_of_turn
+from streamix_queue.core.prefetch_rules import FIRST_PREFETCH, prefetch_for, resume_at
 
 paces = st.one_of(st.none(), st.floats(0, 86_400))
 threads = st.integers(1, 10_000)
@@ -106,66 +104,3 @@ def test_a_read_waits_for_a_quarter_of_the_credits_unless_they_are_few(
 @given(st.integers(1, 1_000_000), threads)
 def test_there_are_always_enough_credits_to_go_on_with(prefetch: int, concurrency: int) -> None:
     assert 1 <= resume_at(prefetch, concurrency) <= max(1, prefetch // 4)
-
-
-@pytest.mark.parametrize(
-    ("free", "streams", "batch_size", "count"),
-    [
-        (100, 1, None, 100),
-        (100, 4, None, 25),
-        (5000, 1, None, 512),
-        (5000, 1, 700, 700),
-        (100, 1, 10, 10),
-        (100, 50, 10, 2),
-        (3, 4, None, 1),
-        (1, 1, 1, 1),
-    ],
-)
-def test_the_free_credits_are_split_over_the_streams_of_a_read(
-    free: int, streams: int, batch_size: int | None, count: int
-) -> None:
-    assert plan_read(free, streams, batch_size).count == count
-
-
-@given(st.integers(1, 1_000_000), st.integers(1, 1000), st.one_of(st.none(), st.integers(1, 10_000)))
-def test_a_read_asks_for_no_more_than_there_are_credits(
-    free: int, streams: int, batch_size: int | None
-) -> None:
-    count = plan_read(free, streams, batch_size).count
-
-    assert count >= 1
-    assert count * streams <= free or count == 1
-    assert count <= (batch_size or 512)
-
-
-# --- turns ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("queued", "idle", "pace_s", "share"),
-    [
-        (100, 0, None, 1),
-        (100, 0, 1e-5, 64),
-        (100, 0, 1e-4, 10),
-        (100, 0, 0.01, 1),
-        (100, 0, 0.0, 64),
-        (9, 0, 1e-6, 9),
-        (9, 2, 1e-6, 3),
-        (10, 2, 1e-6, 4),
-        (0, 3, 1e-6, 1),
-    ],
-)
-def test_a_turn_is_about_a_millisecond_and_leaves_some_for_the_idle(
-    queued: int, idle: int, pace_s: float | None, share: int
-) -> None:
-    assert share_of_turn(queued, idle, pace_s) == share
-
-
-@given(st.integers(1, 100_000), st.integers(0, 10_000), paces)
-def test_a_turn_never_leaves_an_idle_worker_without_work(
-    queued: int, idle: int, pace_s: float | None
-) -> None:
-    share = share_of_turn(queued, idle, pace_s)
-
-    assert 1 <= share <= 64
-    assert share <= math.ceil(queued / (idle + 1))
