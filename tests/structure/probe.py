@@ -40,6 +40,7 @@ _OF_A_MESSAGE = ("publish", "fetcher", "worker", "settler")
 _OF_A_RETRY = (*_OF_A_MESSAGE, "scheduler")
 _QUIET_S = 0.3
 _LONG_BLOCK_MS = 4000
+_SEVERAL = 4  # with one worker all events may share a mailbox, and there would be nothing to ask
 
 
 class _Question(NamedTuple):
@@ -178,7 +179,7 @@ def _is_method(code: CodeType) -> bool:
 
 @contextmanager
 def running(
-    events: Sequence[str], *, block_ms: int, observers: Sequence[Any] = ()
+    events: Sequence[str], *, block_ms: int, concurrency: int = 1, observers: Sequence[Any] = ()
 ) -> Iterator[tuple[Publisher, threading.Semaphore]]:
     """A consumer of ``events`` with default telemetry, a publisher, and how often a handler succeeded.
 
@@ -199,6 +200,7 @@ def running(
             server.url,
             "measured",
             "measuring",
+            concurrency=concurrency,
             block_ms=block_ms,
             backoff_base_ms=10,
             backoff_jitter=0.0,
@@ -248,7 +250,7 @@ def questions(events: int, *, reads: int = 3) -> dict[str, Any]:
     calls = Calls()
     calls.install()
     names = [f"measured.event{number}" for number in range(events)]
-    with running(names, block_ms=_LONG_BLOCK_MS) as (publisher, handled):
+    with running(names, block_ms=_LONG_BLOCK_MS, concurrency=_SEVERAL) as (publisher, handled):
         publisher.publish(names[0], {})
         _wait(handled)
         time.sleep(_QUIET_S)
@@ -271,7 +273,7 @@ def idle(events: int, *, seconds: float = 3.0) -> dict[str, Any]:
             reads[0] += type(fact).__name__ == "Polled"
 
     names = [f"measured.event{number}" for number in range(events)]
-    with running(names, block_ms=1, observers=[Observer()]):
+    with running(names, block_ms=1, concurrency=_SEVERAL, observers=[Observer()]):
         time.sleep(0.5)
         fetcher = next(thread for thread in threading.enumerate() if role(thread.name) == "fetcher")
         clock = time.pthread_getcpuclockid(fetcher.ident or 0)
