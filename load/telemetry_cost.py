@@ -29,7 +29,7 @@ from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.registration import Registration
 from streamix_queue.telling.observers import fan_out
 from streamix_telemetry import settings
-from streamix_telemetry.wiring import ConsumerTelemetry
+from streamix_telemetry.process_telemetry import ConsumerTelemetry
 
 CARRIED = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 BATCH = 200

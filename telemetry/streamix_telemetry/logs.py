@@ -19,7 +19,7 @@ from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK, DeadLetter, HandOver, RetryLater
 from streamix_queue.core.publication import Publication
-from streamix_telemetry.spans import Kept, ids_of
+from streamix_telemetry.kept_span import Kept, ids_of
 
 __all__ = ["LogContext", "LogObserver", "Sink", "printable"]
 

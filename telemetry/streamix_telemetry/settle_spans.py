@@ -15,8 +15,8 @@ from streamix_queue.core.keys import dead_letter_key
 from streamix_queue.core.outcome import Ack, DeadLetter, RetryLater
 from streamix_queue.core.wire import envelope_of, history_of
 from streamix_telemetry import trace_names as names
+from streamix_telemetry.kept_span import Kept
 from streamix_telemetry.settings import TraceOptions
-from streamix_telemetry.spans import Kept
 from streamix_telemetry.trace_context import extract
 from streamix_telemetry.trace_names import Attributes
 

@@ -17,7 +17,7 @@ from streamix_queue.core.outcome import ACK, Ack, DeadLetter, HandOver, Outcome,
 from streamix_queue.core.wire import History, history_of
 from streamix_telemetry.catalogue import OTHER
 from streamix_telemetry.cells import Counter, Histogram, Store, wall_offset
-from streamix_telemetry.spans import sampled_ids
+from streamix_telemetry.kept_span import sampled_ids
 
 __all__ = ["OUTCOMES", "SettlementMetrics", "redelivery_cause"]
 

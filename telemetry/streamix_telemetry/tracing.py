@@ -28,10 +28,10 @@ from streamix_queue.core.publication import Publication
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import History, history_of
 from streamix_telemetry import trace_names as names
+from streamix_telemetry.kept_span import Kept
 from streamix_telemetry.settings import TraceOptions
 from streamix_telemetry.settle_spans import SettleSpans
 from streamix_telemetry.settlement_metrics import redelivery_cause
-from streamix_telemetry.spans import Kept
 from streamix_telemetry.trace_context import (
     CarriedContext,
     extract,
