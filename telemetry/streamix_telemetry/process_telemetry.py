@@ -14,13 +14,14 @@ from prometheus_client import CollectorRegistry
 from streamix_queue.core.facts import Fact, Interceptor, Observer, ReplayInterceptor
 from streamix_queue.core.vitals import Vitals
 from streamix_telemetry import settings
-from streamix_telemetry.cells import Gauge, store_for
 from streamix_telemetry.collector import Target, backlog_for
 from streamix_telemetry.health import HealthServer, port_of_process
 from streamix_telemetry.logs import LogContext, LogObserver
+from streamix_telemetry.metric_kinds import Sample
 from streamix_telemetry.metrics import ConsumerMetrics, PublisherMetrics, ReplayMetrics, consumer_gauges
 from streamix_telemetry.probes import ConsumerProbe
 from streamix_telemetry.publish_tracing import PublisherTracing
+from streamix_telemetry.registry_store import store_for
 from streamix_telemetry.replay_tracing import ReplayTracing
 from streamix_telemetry.trace_names import server_attributes
 from streamix_telemetry.tracing import ConsumerTracing
@@ -144,7 +145,7 @@ class ConsumerTelemetry:
             self._probe.close()
             self._probe = None
 
-    def _gauges(self) -> Iterator[Gauge]:
+    def _gauges(self) -> Iterator[Sample]:
         if self._metrics is not None and self._vitals is not None:
             yield from consumer_gauges(self._stream, self._group, self._vitals())
             yield from self._metrics.gauges()

@@ -15,15 +15,16 @@ from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK, Ack, DeadLetter, HandOver, Outcome, Reason
 from streamix_queue.core.wire import History, history_of
-from streamix_telemetry.catalogue import OTHER
-from streamix_telemetry.cells import Counter, Histogram, Store, wall_offset
+from streamix_telemetry import catalogue
+from streamix_telemetry.catalogue import FINAL_OUTCOMES, OTHER, OUTCOMES
+from streamix_telemetry.cells import CounterCell, HistogramCell
 from streamix_telemetry.kept_span import sampled_ids
+from streamix_telemetry.metric_kinds import Histogram
+from streamix_telemetry.registry_store import OwnCells
 
-__all__ = ["OUTCOMES", "SettlementMetrics", "redelivery_cause"]
+__all__ = ["SettlementMetrics", "redelivery_cause"]
 
-OUTCOMES: Final = ("ack", "retry", "dead_letter", "drop", "requeue")
 _FEW: Final = 5
-_FINAL: Final = ("ack", "dead_letter", "drop")
 
 
 class _Event:
@@ -31,7 +32,7 @@ class _Event:
 
     __slots__ = ("acks", "durations")
 
-    def __init__(self, acks: Counter, durations: Histogram) -> None:
+    def __init__(self, acks: CounterCell, durations: HistogramCell) -> None:
         self.acks = acks
         self.durations = durations
 
@@ -45,37 +46,39 @@ class _Rare:
 
     __slots__ = ("durations", "processed", "redelivered", "retried")
 
-    def __init__(self, processed: Counter, redelivered: Counter | None, retried: Counter | None) -> None:
+    def __init__(
+        self, processed: CounterCell, redelivered: CounterCell | None, retried: CounterCell | None
+    ) -> None:
         self.processed = processed
         self.redelivered = redelivered
         self.retried = retried
-        self.durations: Histogram | None = None
+        self.durations: HistogramCell | None = None
 
 
 class SettlementMetrics:
-    """Counts the settled deliveries of one consumer. Thread-safe."""
+    """Counts the settled deliveries of one consumer. Thread-safe.
 
-    def __init__(self, store: Store, stream: str, group: str) -> None:
-        self._store = store
-        self._stream, self._group = stream, group
+    Args:
+        cells: The consumer's; who makes this holds the lock of their store.
+    """
+
+    def __init__(self, cells: OwnCells) -> None:
+        self._cells = cells
+        self._store = cells.store
         self._events: dict[str, _Event] = {}
         self._rare: dict[tuple[str, str, str | None, str], _Rare] = {}
         self._unacked = 0
-        with store.lock:
-            self._queue_time = store.histogram("streamix_queue_time_seconds", stream, group)
-            self._end_to_end = self._by_outcome("streamix_end_to_end_seconds")
-            self._attempts = self._by_outcome("streamix_message_attempts")
-            self._mailbox_wait = store.histogram("streamix_mailbox_wait_seconds", group)
-            self._busy = store.counter("streamix_worker_busy_seconds_total", group)
-            self._acked = store.counter("streamix_acked_messages_total", stream, group, "ok")
+        self._queue_time = cells.at(catalogue.QUEUE_TIME_SECONDS)
+        self._end_to_end = self._by_outcome(catalogue.END_TO_END_SECONDS)
+        self._attempts = self._by_outcome(catalogue.MESSAGE_ATTEMPTS)
+        self._mailbox_wait = cells.at(catalogue.MAILBOX_WAIT_SECONDS)
+        self._busy = cells.at(catalogue.WORKER_BUSY_SECONDS)
+        self._acked = cells.at(catalogue.ACKED_MESSAGES, result="ok")
 
     def create(self, event: str) -> None:
-        """The counters of an event, at 0."""
+        """The series of an event, at 0."""
         with self._store.lock:
-            self._event(event)
-            for outcome in OUTCOMES:
-                labels = (self._stream, self._group, event, outcome)
-                self._store.counter("streamix_processed_messages_total", *labels)
+            self._cells.start("event", event=event)
 
     def unacked(self, count: int) -> None:
         """Of the acks that will be told next, so many found nothing."""
@@ -100,7 +103,7 @@ class SettlementMetrics:
                     plain[message.event] = [delivery]
             else:
                 others.append(delivery)
-        offset = wall_offset()
+        offset = _wall_offset()
         with self._store.lock:
             for event, deliveries in plain.items():
                 if len(deliveries) < _FEW:
@@ -154,7 +157,7 @@ class SettlementMetrics:
     def _show(
         self,
         deliveries: Sequence[Delivery],
-        durations_of: Histogram,
+        durations_of: HistogramCell,
         durations: Sequence[float],
         queued: Sequence[float],
         now: float,
@@ -175,10 +178,10 @@ class SettlementMetrics:
     # --- one by one: what failed, came back, or was moved ------------------------------------------
 
     def _count_one(self, delivery: Delivery, now: float, offset: float) -> None:
-        store = self._store
         outcome = _outcome_label(delivery)
         event = delivery.event if delivery.registration is not None else OTHER
-        error_type = store.error_type(delivery.failure.error_type) if delivery.failure is not None else ""
+        failure = delivery.failure
+        error_type = self._store.error_type(failure.error_type) if failure is not None else ""
         history = history_of(delivery.history)
         cause = _cause(delivery, history)
         key = (event, outcome, cause, error_type)
@@ -195,19 +198,18 @@ class SettlementMetrics:
         published = _published_at(delivery, history)
         if delivery.started_at and delivery.finished_at:
             if cells.durations is None:
-                name = "streamix_process_duration_seconds"
-                cells.durations = store.histogram(name, self._stream, self._group, event, error_type)
+                cells.durations = self._durations(event, error_type)
             first = delivery.attempt == 1 and cause != "replay"
             self._count_attempt(
                 delivery, cells.durations, now, delivery.started_at + offset - published, first
             )
-        if outcome in _FINAL:
+        if outcome in FINAL_OUTCOMES:
             self._attempts[outcome].observe(delivery.attempt)
             if cause != "replay":
                 self._end_to_end[outcome].observe(max(0.0, now - published))
 
     def _count_attempt(
-        self, delivery: Delivery, durations: Histogram, now: float, queued: float, first: bool
+        self, delivery: Delivery, durations: HistogramCell, now: float, queued: float, first: bool
     ) -> None:
         duration, ids = delivery.finished_at - delivery.started_at, sampled_ids(delivery)
         durations.observe(duration)
@@ -221,37 +223,36 @@ class SettlementMetrics:
                 self._queue_time.show(max(0.0, queued), *ids, now)
 
     def _count_dead(self, outcome: DeadLetter) -> None:
-        labels = (self._stream, self._group)
-        self._store.counter("streamix_dead_lettered_messages_total", *labels, outcome.reason).value += 1
+        self._cells.at(catalogue.DEAD_LETTERED_MESSAGES, reason=outcome.reason).value += 1
         if outcome.reason == Reason.MALFORMED:
-            self._store.counter("streamix_decode_errors_total", *labels).value += 1
+            self._cells.at(catalogue.DECODE_ERRORS).value += 1
 
     # --- cells ----------------------------------------------------------------------------------
 
     def _event(self, event: str) -> _Event:
         cells = self._events.get(event)
         if cells is None:
-            labels = (self._stream, self._group, event)
-            cells = self._events[event] = _Event(
-                self._store.counter("streamix_processed_messages_total", *labels, "ack"),
-                self._store.histogram("streamix_process_duration_seconds", *labels, ""),
-            )
+            cells = self._events[event] = _Event(self._processed(event, "ack"), self._durations(event, ""))
         return cells
 
     def _rare_cells(self, key: tuple[str, str, str | None, str]) -> _Rare:
         event, outcome, cause, error_type = key
-        counter, labels = self._store.counter, (self._stream, self._group)
+        at = self._cells.at
         cells = self._rare[key] = _Rare(
-            counter("streamix_processed_messages_total", *labels, event, outcome),
-            None if cause is None else counter("streamix_redeliveries_total", *labels, cause),
-            counter("streamix_retries_total", *labels, error_type) if outcome == "retry" else None,
+            self._processed(event, outcome),
+            None if cause is None else at(catalogue.REDELIVERIES, cause=cause),
+            at(catalogue.RETRIES, error_type=error_type) if outcome == "retry" else None,
         )
         return cells
 
-    def _by_outcome(self, name: str) -> dict[str, Histogram]:
-        return {
-            outcome: self._store.histogram(name, self._stream, self._group, outcome) for outcome in _FINAL
-        }
+    def _processed(self, event: str, outcome: str) -> CounterCell:
+        return self._cells.at(catalogue.PROCESSED_MESSAGES, event=event, outcome=outcome)
+
+    def _durations(self, event: str, error_type: str) -> HistogramCell:
+        return self._cells.at(catalogue.PROCESS_DURATION_SECONDS, event=event, error_type=error_type)
+
+    def _by_outcome(self, metric: Histogram) -> dict[str, HistogramCell]:
+        return {outcome: self._cells.at(metric, outcome=outcome) for outcome in FINAL_OUTCOMES}
 
 
 def redelivery_cause(delivery: Delivery) -> str | None:
@@ -282,3 +283,8 @@ def _published_at(delivery: Delivery, history: History) -> float:
         return int(first.split(b"-")[0]) / 1000
     except ValueError:
         return time.time()
+
+
+def _wall_offset() -> float:
+    """What to add to ``time.perf_counter()`` for the time of day, in seconds."""
+    return time.time() - time.perf_counter()

@@ -14,6 +14,7 @@ from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.wire import carrier_fields
+from streamix_telemetry.catalogue import WORKERS
 from streamix_telemetry.metrics import consumer_gauges
 from tests.support.members import Handler, eventually, member
 from tests.support.proxy import Proxy
@@ -222,7 +223,7 @@ def test_a_running_consumer_can_be_looked_at(any_server: Server, stream: str) ->
         assert assembly is not None
         eventually(lambda: assembly.vitals().held == 3)
         vitals = assembly.vitals()
-        gauges = {(name, labels): value for name, labels, value in consumer_gauges(stream, "g", vitals)}
+        gauges = {(gauge.metric, gauge.labels): gauge.value for gauge in consumer_gauges(stream, "g", vitals)}
         go_on.set()
 
     names = {actor.name for actor in vitals.actors}
@@ -231,5 +232,5 @@ def test_a_running_consumer_can_be_looked_at(any_server: Server, stream: str) ->
     assert (vitals.workers, vitals.running, vitals.draining, vitals.outage_s) == (1, 1, False, 0.0)
     assert vitals.oldest_running_s > 0
     assert vitals.capacity >= vitals.held
-    assert gauges["streamix_workers", ("g", "busy")] == 1
+    assert gauges[WORKERS, ("g", "busy")] == 1
     assert sum(vitals.mailboxes.values()) <= 2
