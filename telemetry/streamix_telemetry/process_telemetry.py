@@ -25,7 +25,6 @@ from streamix_telemetry.registry_store import store_for
 from streamix_telemetry.replay_tracing import ReplayTracing
 from streamix_telemetry.trace_names import server_attributes
 from streamix_telemetry.tracing import ConsumerTracing
-from streamix_telemetry.upkeep_logs import UpkeepLogs
 from streamix_telemetry.watched_broker import watched
 
 __all__ = [
@@ -101,7 +100,7 @@ class ConsumerTelemetry:
             # Within the span, whose ids it binds.
             context = LogContext(stream, group)
             self.interceptors.append(context)
-            self.observers += (context, LogObserver(stream, group), UpkeepLogs(stream, group))
+            self.observers += (context, LogObserver(stream, group))
             self.new_context = context.new_context
 
     @property
@@ -167,7 +166,7 @@ class PublisherTelemetry:
         if chosen.traces:
             self.interceptors.append(PublisherTracing(chosen.trace, server_attributes(redis_url), stream))
         if chosen.logs:
-            self.observers.append(UpkeepLogs(stream))
+            self.observers.append(LogObserver(stream))
 
 
 class AdminTelemetry:

@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import structlog
 
-from streamix_queue import Reject, StreamMessage
+from streamix_queue import BacklogFull, Publisher, Reject, StreamMessage
+from streamix_queue.core import facts
+from streamix_queue.core.keys import Keys
+from streamix_queue.core.retention import Pin
 from streamix_telemetry import configure_logging
-from streamix_telemetry.logs import printable
+from streamix_telemetry.logs import LogObserver, printable
 from tests.support.members import Handler, eventually
 from tests.support.servers import Server
 from tests.telemetry.scenes import EVENT, consuming, fail_until, publish
@@ -236,6 +239,92 @@ def test_printable_text_is_left_alone() -> None:
     assert printable("größer als 5 €") == "größer als 5 €"
     assert printable("a\nb\x00\ud800") == "a\\nb\\x00\\ud800"
     assert printable("x" * 300) == "x" * 200 + "…"
+
+
+HOSTILE_GROUP = 'x\x1b[2J\r\n{"level":"info"}\u202e'
+
+
+def line_of(lines: Lines, fact: facts.Fact) -> dict[str, Any]:
+    LogObserver("orders", "billing").notice(fact)
+    (line,) = lines.all()
+    del line["timestamp"]
+    assert (line.pop("stream"), line.pop("group"), line.pop("logger")) == (
+        "orders",
+        "billing",
+        "streamix_queue",
+    )
+    return line
+
+
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (
+            facts.StreamTrimmed("orders", 7, 3),
+            {"event": "stream.trimmed", "level": "debug", "count": 7, "length": 3},
+        ),
+        (
+            facts.StreamPinned("orders", (Pin(HOSTILE_GROUP, "1-1", 7200.4, 0),), 1),
+            {
+                "event": "stream.pinned",
+                "level": "warning",
+                "pins": [
+                    {
+                        "group": 'x\\x1b[2J\\r\\n{"level":"info"}\\u202e',
+                        "behind_s": 7200,
+                        "pending": 0,
+                    }
+                ],
+                "count": 1,
+            },
+        ),
+        (facts.StreamUnpinned("orders"), {"event": "stream.unpinned", "level": "info"}),
+        (
+            facts.NamesRemoved(("a", "b\n")),
+            {"event": "consumers.removed", "level": "info", "names": ["a", "b\\n"], "count": 2},
+        ),
+        (
+            facts.UpkeepRefused("trim", "BrokerRefused", "NOPERM\n"),
+            {
+                "event": "upkeep.refused",
+                "level": "warning",
+                "chore": "trim",
+                "error_type": "BrokerRefused",
+                "error": "NOPERM\\n",
+            },
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_fact_has_its_line(lines: Lines, fact: facts.Fact, expected: dict[str, Any]) -> None:
+    assert line_of(lines, fact) == expected
+
+
+def test_a_pause_and_its_end_are_a_line_each(any_server: Server, stream: str, lines: Lines) -> None:
+    paused = Keys(stream, "g").paused
+    with any_server.client() as client, consuming(any_server, stream, Handler()) as consumer:
+        client.hset(paused, EVENT, 1)
+        eventually(lambda: lines.all("event.paused"))
+        client.hdel(paused, EVENT)
+        eventually(lambda: lines.all("event.resumed"))
+        assert consumer.running
+
+    line = lines.one("event.paused")
+    assert (line["event_name"], line["level"], line["parked"], line["group"]) == (EVENT, "warning", 0, "g")
+    assert line["consumer"]
+
+
+def test_a_publisher_that_is_held_back_says_so_once(any_server: Server, stream: str, lines: Lines) -> None:
+    with Publisher(any_server.url, stream, max_backlog=3, on_full="raise") as publisher:
+        for _ in range(3):
+            publisher.publish("thing", {}, group="slow")
+        for _ in range(5):
+            with pytest.raises(BacklogFull):
+                publisher.publish("thing", {})
+
+    line = lines.one("publish.held_back")
+    assert (line["level"], line["behind"], line["backlog"], line["limit"]) == ("warning", "slow", 3, 3)
+    assert line["stream"] == stream
 
 
 UNCONFIGURED = """
