@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from opentelemetry.trace import Span, SpanContext
 
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.wire import TRACEPARENT
+from streamix_telemetry.trace_context import Ids, ids_as_text
 
-__all__ = ["Ids", "Kept", "ids_of", "sampled_ids"]
-
-
-class Ids(NamedTuple):
-    """A span's ids as hexadecimal text, as logs and exemplars show them."""
-
-    trace_id: str
-    span_id: str
+__all__ = ["Kept", "ids_of", "sampled_ids"]
 
 
 class Kept:
@@ -54,7 +46,7 @@ def sampled_ids(delivery: Delivery) -> Ids | None:
 
 
 def _ids(context: SpanContext) -> Ids | None:
-    return Ids(f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+    return ids_as_text(context) if context.is_valid else None
 
 
 def _carried(delivery: Delivery) -> Ids | None:

@@ -14,15 +14,16 @@ from typing import Final
 from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK, Ack, DeadLetter, HandOver, Outcome, Reason
-from streamix_queue.core.wire import History, history_of
+from streamix_queue.core.wire import history_of
 from streamix_telemetry import catalogue
 from streamix_telemetry.catalogue import FINAL_OUTCOMES, OTHER, OUTCOMES
 from streamix_telemetry.cells import CounterCell, HistogramCell
+from streamix_telemetry.delivery_history import published_at, redelivery_cause
 from streamix_telemetry.kept_span import sampled_ids
 from streamix_telemetry.metric_kinds import Histogram
 from streamix_telemetry.registry_store import OwnCells
 
-__all__ = ["SettlementMetrics", "redelivery_cause"]
+__all__ = ["SettlementMetrics"]
 
 _FEW: Final = 5
 
@@ -183,7 +184,7 @@ class SettlementMetrics:
         failure = delivery.failure
         error_type = self._store.error_type(failure.error_type) if failure is not None else ""
         history = history_of(delivery.history)
-        cause = _cause(delivery, history)
+        cause = redelivery_cause(delivery, history)
         key = (event, outcome, cause, error_type)
         cells = self._rare.get(key) or self._rare_cells(key)
         cells.processed.value += 1
@@ -195,7 +196,7 @@ class SettlementMetrics:
             self._count_dead(delivery.outcome)
         elif isinstance(delivery.outcome, Ack):
             self._count_acked(1)
-        published = _published_at(delivery, history)
+        published = published_at(delivery, history)
         if delivery.started_at and delivery.finished_at:
             if cells.durations is None:
                 cells.durations = self._durations(event, error_type)
@@ -255,34 +256,12 @@ class SettlementMetrics:
         return {outcome: self._cells.at(metric, outcome=outcome) for outcome in FINAL_OUTCOMES}
 
 
-def redelivery_cause(delivery: Delivery) -> str | None:
-    """Why this was not the first delivery of its message; None if it was."""
-    return _cause(delivery, history_of(delivery.history))
-
-
-def _cause(delivery: Delivery, history: History) -> str | None:
-    if delivery.source == "reclaim":
-        return "reclaim"
-    if delivery.source == "recovered":
-        return "restart"
-    return history.cause if history.cause in ("retry", "replay") else None
-
-
 def _outcome_label(delivery: Delivery) -> str:
     outcome: Outcome | None = delivery.outcome
     if isinstance(outcome, HandOver) and delivery.source == "dropped":
         return "drop"
     name = outcome.name if outcome is not None else ""
     return name if name in OUTCOMES else "requeue"
-
-
-def _published_at(delivery: Delivery, history: History) -> float:
-    """Unix time of the publish: Redis' clock, from the id of the first entry."""
-    first = history.source_id.encode() or delivery.entry_id
-    try:
-        return int(first.split(b"-")[0]) / 1000
-    except ValueError:
-        return time.time()
 
 
 def _wall_offset() -> float:

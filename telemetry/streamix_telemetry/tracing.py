@@ -28,10 +28,10 @@ from streamix_queue.core.publication import Publication
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import History, history_of
 from streamix_telemetry import trace_names as names
+from streamix_telemetry.delivery_history import published_at, redelivery_cause
 from streamix_telemetry.kept_span import Kept
 from streamix_telemetry.settings import TraceOptions
 from streamix_telemetry.settle_spans import SettleSpans
-from streamix_telemetry.settlement_metrics import redelivery_cause
 from streamix_telemetry.trace_context import (
     CarriedContext,
     extract,
@@ -130,8 +130,8 @@ class ConsumerTracing:
         creation = trace.get_current_span(carried).get_span_context() if carried else None
         if creation is not None and not creation.is_valid:
             creation = None
-        history = history_of(delivery.history) if delivery.history is not None else None
-        queue_s = now_ns / 1e9 - _published_s(delivery, history)
+        history = history_of(delivery.history)
+        queue_s = now_ns / 1e9 - published_at(delivery, history)
         parent = carried
         if creation is not None and (
             self._options.mode == "link" or queue_s > self._options.continue_max_age_s
@@ -141,7 +141,7 @@ class ConsumerTracing:
             self._span_name,
             parent,
             SpanKind.CONSUMER,
-            self._attributes(delivery, queue_s),
+            self._attributes(delivery, history, queue_s),
             _links(delivery, creation, history),
             now_ns,
             record_exception=False,
@@ -151,7 +151,7 @@ class ConsumerTracing:
         otel_context.attach(trace.set_span_in_context(span, parent))
         return span
 
-    def _attributes(self, delivery: Delivery, queue_s: float) -> Attributes:
+    def _attributes(self, delivery: Delivery, history: History, queue_s: float) -> Attributes:
         message = delivery.message
         assert message is not None  # it is about to be handled
         attributes: Attributes = {
@@ -167,7 +167,7 @@ class ConsumerTracing:
             names.MAILBOX_WAIT: delivery.started_at - delivery.read_at,
         }
         if delivery.source != "new":
-            cause = redelivery_cause(delivery)
+            cause = redelivery_cause(delivery, history)
             if cause is not None:
                 attributes[names.REDELIVERY_CAUSE] = cause
         return attributes
@@ -212,23 +212,15 @@ class _Attempt:
         span.end(self._start_ns + int((delivery.finished_at - delivery.started_at) * 1e9))
 
 
-def _links(delivery: Delivery, creation: SpanContext | None, history: History | None) -> Sequence[Link]:
+def _links(delivery: Delivery, creation: SpanContext | None, history: History) -> Sequence[Link]:
     links = [] if creation is None else [Link(creation)]
-    if history is not None and history.previous:
+    if history.previous:
         previous = parse_traceparent(history.previous)
         if previous is not None:
             links.append(Link(previous, _REPLAY if history.cause == "replay" else _PREVIOUS))
     if isinstance(delivery.span, SpanContext):
         links.append(Link(delivery.span, _RECLAIM))
     return links
-
-
-def _published_s(delivery: Delivery, history: History | None) -> float:
-    first = history.source_id if history is not None and history.source_id else delivery.entry_id.decode()
-    try:
-        return int(first.partition("-")[0]) / 1000
-    except ValueError:
-        return time.time()
 
 
 def _name_of(registration: Registration) -> str:
