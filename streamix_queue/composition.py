@@ -13,7 +13,7 @@ from streamix_queue.broker.redis.link import Link
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 from streamix_queue.core.config import ConsumerConfig, number, text
 from streamix_queue.core.errors import ConfigError
-from streamix_queue.core.facts import Interceptor, Observer, ReplayInterceptor
+from streamix_queue.core.facts import Observer, ProcessInterceptor, PublishInterceptor, ReplayInterceptor
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.vitals import Vitals
 from streamix_queue.telling.observers import fan_out
@@ -48,7 +48,7 @@ class Session(Protocol):
     """What watches one start of a consumer."""
 
     observers: list[Observer]
-    interceptors: list[Interceptor]
+    interceptors: list[ProcessInterceptor]
     new_context: Callable[[], Context]
 
     @property
@@ -76,7 +76,7 @@ class Telemetry:
         self,
         config: ConsumerConfig,
         observers: Sequence[Observer],
-        interceptors: Sequence[Interceptor],
+        interceptors: Sequence[ProcessInterceptor],
         serving: tuple[str, int | None],
         metrics_registry: CollectorRegistry | None,
         trace_mode: str | None,
@@ -131,7 +131,7 @@ def probe_this_process() -> tuple[Sequence[str], bool]:
     return problems, any(probe.draining for probe in probes)
 
 
-def publisher_telemetry(url: str, stream: str) -> tuple[list[Observer], list[Interceptor]]:
+def publisher_telemetry(url: str, stream: str) -> tuple[list[Observer], list[PublishInterceptor]]:
     """The library's own observers and interceptors for one publisher."""
     from streamix_telemetry.process_telemetry import PublisherTelemetry  # noqa: PLC0415 - not at import, see the layers
 

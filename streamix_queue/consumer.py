@@ -22,7 +22,7 @@ from streamix_queue.core.config import (
     ConsumerConfig,
 )
 from streamix_queue.core.errors import BrokerError, ConfigError, DrainTimeout, StreamixError
-from streamix_queue.core.facts import Drained, Draining, Interceptor, Observer
+from streamix_queue.core.facts import Drained, Draining, Observer, ProcessInterceptor
 from streamix_queue.core.registration import (
     Registration,
     leave_a_thread_for_others,
@@ -112,7 +112,7 @@ class Consumer:
         metrics_registry: CollectorRegistry | None = None,
         trace_mode: str | None = None,
         observers: Sequence[Observer] = (),
-        interceptors: Sequence[Interceptor] = (),
+        interceptors: Sequence[ProcessInterceptor] = (),
     ) -> None:
         self._config = ConsumerConfig(
             redis_url=redis_url,

@@ -31,8 +31,8 @@ from streamix_queue.core.facts import (
     ActorRestarted,
     ActorStalled,
     ConsumerStarted,
-    Interceptor,
     Observer,
+    ProcessInterceptor,
 )
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.registration import Registration
@@ -87,7 +87,7 @@ class Assembly:
         registrations: Mapping[str, Registration],
         make_broker: MakeBroker,
         observers: Sequence[Observer] = (),
-        interceptors: Sequence[Interceptor] = (),
+        interceptors: Sequence[ProcessInterceptor] = (),
         new_context: Callable[[], Context] = Context,
     ) -> None:
         self.name = config.consumer or unique_name()

@@ -18,7 +18,6 @@ import structlog
 from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK, DeadLetter, HandOver, RetryLater
-from streamix_queue.core.publication import Publication
 from streamix_telemetry.kept_span import Kept, ids_of
 
 __all__ = ["LogContext", "LogObserver", "Sink", "printable"]
@@ -272,7 +271,7 @@ _LINES: Final[dict[type[facts.Fact], Callable[[Any], Line]]] = {
 
 
 class LogContext:
-    """An interceptor: binds what a message is, for the lines that its handler writes.
+    """A `ProcessInterceptor`: binds what a message is, for the lines that its handler writes.
 
     Only when structlog is configured: else there is nobody to read it. Each delivery runs in a
     context of its own (see `new_context`), so that nothing has to be taken back, and what other
@@ -297,10 +296,6 @@ class LogContext:
             self._wanted = structlog.is_configured()
         elif isinstance(fact, facts.ConsumerStarted):
             self._bind(consumer=fact.consumer)
-
-    def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
-        """Nothing."""
-        return None
 
     def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
         """Bind; the context of the delivery ends with it."""

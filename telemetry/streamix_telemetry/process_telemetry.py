@@ -11,7 +11,13 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from streamix_queue.core.facts import Fact, Interceptor, Observer, ReplayInterceptor
+from streamix_queue.core.facts import (
+    Fact,
+    Observer,
+    ProcessInterceptor,
+    PublishInterceptor,
+    ReplayInterceptor,
+)
 from streamix_queue.core.vitals import Vitals
 from streamix_telemetry import settings
 from streamix_telemetry.collector import Target, backlog_for
@@ -86,7 +92,7 @@ class ConsumerTelemetry:
         self._target: Target | None = None
         self._metrics: ConsumerMetrics | None = None
         self.observers: list[Observer] = []
-        self.interceptors: list[Interceptor] = []
+        self.interceptors: list[ProcessInterceptor] = []
         self.new_context: Callable[[], Context] = Context
         if chosen.metrics:
             self._metrics = ConsumerMetrics(store_for(self._registry), stream, group)
@@ -160,7 +166,7 @@ class PublisherTelemetry:
     def __init__(self, redis_url: str, stream: str) -> None:
         chosen = settings.current()
         self.observers: list[Observer] = []
-        self.interceptors: list[Interceptor] = []
+        self.interceptors: list[PublishInterceptor] = []
         if chosen.metrics:
             self.observers.append(PublisherMetrics(store_for(chosen.registry), stream))
         if chosen.traces:

@@ -24,7 +24,6 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, T
 from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import RetryLater
-from streamix_queue.core.publication import Publication
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import History, history_of
 from streamix_telemetry import trace_names as names
@@ -50,7 +49,7 @@ _RECLAIM = {names.LINK_KIND: "reclaim"}
 
 
 class ConsumerTracing:
-    """Interceptor and observer of one consumer. Thread-safe.
+    """A `ProcessInterceptor` and observer of one consumer. Thread-safe.
 
     Args:
         options: How to trace.
@@ -105,10 +104,6 @@ class ConsumerTracing:
             self._settle_spans.reclaimed(self.tracer, fact)
 
     # --- interceptor ----------------------------------------------------------------------------
-
-    def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
-        """Nothing: a publisher has its own."""
-        return None
 
     def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
         """The process span, current while the handler runs.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -38,11 +38,6 @@ class Service:
     def _act(self, data: dict[str, Any], message: StreamMessage) -> None:
         if self.broken:
             raise RuntimeError(f"{data} does not suit us")
-
-    def publishing(
-        self, messages: Sequence[StreamMessage], carriers: Sequence[MutableMapping[str, str]]
-    ) -> AbstractContextManager[None]:
-        return nullcontext()
 
     def processing(self, delivery: Delivery) -> AbstractContextManager[None]:
         self.extras.append(delivery.extras)
