@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActorCrashed",
+    "ActorOverran",
     "ActorRestarted",
     "ActorStalled",
+    "ActorStarted",
     "BackpressureBegan",
     "BackpressureEnded",
     "BrokerDown",
@@ -251,6 +253,13 @@ class BrokerUp(Fact):
 
 
 @dataclass(frozen=True)
+class ActorStarted(Fact):
+    """The supervisor started an actor for the first time."""
+
+    actor: str
+
+
+@dataclass(frozen=True)
 class ActorCrashed(Fact):
     """An actor's loop ended with an error of ours."""
 
@@ -270,6 +279,14 @@ class ActorRestarted(Fact):
 @dataclass(frozen=True)
 class ActorStalled(Fact):
     """An actor made no progress for ``seconds`` and was replaced."""
+
+    actor: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ActorOverran(Fact):
+    """At shutdown an actor did not end within its ``seconds``; its thread lives on."""
 
     actor: str
     seconds: float

@@ -178,6 +178,12 @@ def _crashed(fact: facts.ActorCrashed) -> Line:
     return logging.ERROR, "actor.crashed", values
 
 
+def _overran(fact: facts.ActorOverran) -> Line:
+    """Of a worker only a warning: what it was running is counted where the consumer stops."""
+    level = logging.WARNING if fact.actor.startswith("worker-") else logging.ERROR
+    return level, "actor.overran", {"actor": fact.actor, "after_s": round(fact.seconds, 1)}
+
+
 def _pinned(fact: facts.StreamPinned) -> Line:
     """Whom the stream waits for: a group with nothing pending may have no reader any more."""
     pins = [
@@ -227,6 +233,7 @@ _LINES: Final[dict[type[facts.Fact], Callable[[Any], Line]]] = {
         "message.suspect_started",
         {"entry_id": fact.delivery.entry_id.decode(), "starts": fact.starts},
     ),
+    facts.ActorStarted: lambda fact: (logging.DEBUG, "actor.started", {"actor": fact.actor}),
     facts.ActorCrashed: _crashed,
     facts.ActorStalled: lambda fact: (
         logging.ERROR,
@@ -238,6 +245,7 @@ _LINES: Final[dict[type[facts.Fact], Callable[[Any], Line]]] = {
         "actor.restarted",
         {"actor": fact.actor, "attempt": fact.attempt},
     ),
+    facts.ActorOverran: _overran,
     facts.StreamTrimmed: lambda fact: (
         logging.DEBUG,
         "stream.trimmed",

@@ -260,6 +260,78 @@ def line_of(lines: Lines, fact: facts.Fact) -> dict[str, Any]:
     ("fact", "expected"),
     [
         (
+            facts.GroupCreated("orders", "billing", "0-0", 3),
+            {"event": "group.created", "level": "info", "start": "0-0", "existing_entries": 3},
+        ),
+        (
+            facts.GroupCreated("orders", "billing", "0-0", 3, again=True),
+            {"event": "group.created_again", "level": "error", "start": "0-0", "existing_entries": 3},
+        ),
+        (
+            facts.Draining(2, 4.5),
+            {"event": "consumer.draining", "level": "info", "running": 2, "timeout_s": 4.5},
+        ),
+        (
+            facts.Drained(0, 1.23456),
+            {"event": "consumer.stopped", "level": "info", "abandoned": 0, "after_s": 1.235},
+        ),
+        (
+            facts.Drained(1, 1.0),
+            {"event": "consumer.stopped", "level": "error", "abandoned": 1, "after_s": 1.0},
+        ),
+        (
+            facts.BrokerDown("BrokerUnavailable", "no\nroute"),
+            {
+                "event": "redis.disconnected",
+                "level": "error",
+                "error_type": "BrokerUnavailable",
+                "error": "no\\nroute",
+            },
+        ),
+        (facts.BrokerUp(1.23456), {"event": "redis.reconnected", "level": "warning", "after_s": 1.235}),
+        (facts.Reclaimed(3), {"event": "messages.reclaimed", "level": "warning", "count": 3}),
+        (
+            facts.Trimmed("orders", "1-1", held=True),
+            {
+                "event": "message.trimmed",
+                "level": "error",
+                "key": "orders",
+                "entry_id": "1-1",
+                "held": True,
+            },
+        ),
+        (facts.Unreadable(), {"event": "retry.unreadable", "level": "error"}),
+        (
+            facts.ActorStarted("fetcher"),
+            {"event": "actor.started", "level": "debug", "actor": "fetcher"},
+        ),
+        (
+            facts.ActorCrashed("fetcher", "ValueError", "line 1\nline\x1b 2\n"),
+            {
+                "event": "actor.crashed",
+                "level": "error",
+                "actor": "fetcher",
+                "error_type": "ValueError",
+                "traceback": "line 1\nline\\x1b 2",
+            },
+        ),
+        (
+            facts.ActorRestarted("fetcher", 2),
+            {"event": "actor.restarted", "level": "warning", "actor": "fetcher", "attempt": 2},
+        ),
+        (
+            facts.ActorStalled("fetcher", 30.04),
+            {"event": "actor.stalled", "level": "error", "actor": "fetcher", "after_s": 30.0},
+        ),
+        (
+            facts.ActorOverran("fetcher", 10.04),
+            {"event": "actor.overran", "level": "error", "actor": "fetcher", "after_s": 10.0},
+        ),
+        (
+            facts.ActorOverran("worker-3", 10.0),
+            {"event": "actor.overran", "level": "warning", "actor": "worker-3", "after_s": 10.0},
+        ),
+        (
             facts.StreamTrimmed("orders", 7, 3),
             {"event": "stream.trimmed", "level": "debug", "count": 7, "length": 3},
         ),
