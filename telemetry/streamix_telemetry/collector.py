@@ -2,7 +2,7 @@
 
 It has a connection of its own and two seconds in all. When Redis is away or slow, its figures are
 missing, ``streamix_collector_success`` is 0, and the rest of the page is as ever. A lag that Redis
-does not know is absent, never 0: old servers lose it after an XDEL, so page people on age.
+does not know is absent, never 0: old servers lose it after an XDEL, so alerts go by age.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class BacklogCollector(Collector):
         self._kept: list[Sample] = []
         self._kept_until = 0.0
         self._reader: _Reader | None = None
-        self._collecting = threading.Lock()  # one read at a time; who comes meanwhile shares it
+        self._collecting = threading.Lock()  # one read at a time; a scrape meanwhile waits for its answer
         _collectors.add(self)
 
     def watch(self, target: Target) -> None:
@@ -152,7 +152,7 @@ class _Reader:
             )
             try:
                 thread.start()
-            except RuntimeError:  # no thread to be had: the page can do without
+            except RuntimeError:  # no thread can be started: a page without the backlog
                 self._thread = None
                 return None
         thread.join(_BUDGET_S)
@@ -197,7 +197,7 @@ class _Reader:
                 inspector = Inspector(target.redis_url, timeout_s=_REPLY_S)
             backlog = inspector.look(Keys(target.stream, target.group), memory=target.memory)
         except (StreamixError, LookupError, TypeError, ValueError):
-            # Away, refused, or an answer that nobody expected: all the same to who reads the page.
+            # Away, refused, or an answer that nobody expected: the page says only that it failed.
             if inspector is not None:
                 inspector.close()
             self._inspectors.pop(target.redis_url, None)

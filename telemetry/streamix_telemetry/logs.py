@@ -1,4 +1,7 @@
-"""Facts as log lines: one for each settled message, one for each change of state. Never for a try.
+"""Facts as log lines: one for each settled message, one for each change of state.
+
+What is tried again until it works, as to reach Redis, has a line when it begins and one when it
+ends, and none for the attempts in between.
 
 The library configures no logging. Unconfigured, structlog's lines go through the standard logger
 ``streamix_queue`` instead: nothing on stdout, warnings and errors on stderr. While a handler runs,
@@ -18,6 +21,7 @@ import structlog
 from streamix_queue.core import facts
 from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import ACK, DeadLetter, HandOver, RetryLater
+from streamix_queue.core.vitals import is_worker
 from streamix_telemetry.kept_span import Kept, ids_of
 
 __all__ = ["LogContext", "LogObserver", "Sink", "printable"]
@@ -146,7 +150,7 @@ class LogObserver:
 
 
 def _quiet_name(delivery: Delivery) -> str:
-    """Of what needs nobody's attention."""
+    """The name of a line at debug: an ending that needs nobody's attention."""
     if delivery.outcome is ACK:
         return "message.processed"
     if isinstance(delivery.outcome, HandOver) and delivery.source == "dropped":
@@ -180,7 +184,7 @@ def _crashed(fact: facts.ActorCrashed) -> Line:
 
 def _overran(fact: facts.ActorOverran) -> Line:
     """Of a worker only a warning: what it was running is counted where the consumer stops."""
-    level = logging.WARNING if fact.actor.startswith("worker-") else logging.ERROR
+    level = logging.WARNING if is_worker(fact.actor) else logging.ERROR
     return level, "actor.overran", {"actor": fact.actor, "after_s": round(fact.seconds, 1)}
 
 
@@ -299,7 +303,7 @@ class LogContext:
         self._wanted = structlog.is_configured()
 
     def notice(self, fact: facts.Fact) -> None:
-        """Learn the consumer's name, and from time to time whether anybody wants to know."""
+        """Learn the consumer's name, and at each poll whether structlog is configured by now."""
         if isinstance(fact, facts.Polled):
             self._wanted = structlog.is_configured()
         elif isinstance(fact, facts.ConsumerStarted):

@@ -16,7 +16,7 @@ from typing import Any
 from streamix_queue.core import facts
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.retention import Pin
-from streamix_queue.core.vitals import Vitals
+from streamix_queue.core.vitals import Vitals, is_worker
 from streamix_telemetry import catalogue
 from streamix_telemetry.catalogue import OTHER, SOURCES
 from streamix_telemetry.metric_kinds import Sample
@@ -201,7 +201,7 @@ def consumer_gauges(stream: str, group: str, vitals: Vitals) -> Iterator[Sample]
     for event, depth in vitals.mailboxes.items():
         yield catalogue.MAILBOX_MESSAGES.sample(depth, group=group, event=event)
     yield catalogue.MAILBOX_CAPACITY_MESSAGES.sample(vitals.capacity, group=group)
-    stopped = sum(not actor.running for actor in vitals.actors if actor.name.startswith("worker-"))
+    stopped = sum(not actor.running for actor in vitals.actors if is_worker(actor.name))
     busy = min(vitals.running, vitals.workers)
     yield catalogue.WORKERS.sample(busy, group=group, state="busy")
     yield catalogue.WORKERS.sample(vitals.workers - busy, group=group, state="idle")

@@ -22,7 +22,7 @@ from streamix_telemetry.trace_names import Attributes
 
 __all__ = ["SettleSpans"]
 
-_NOWHERE = Context()
+_NO_PARENT = Context()
 
 
 class SettleSpans:
@@ -38,8 +38,8 @@ class SettleSpans:
         self._stream = stream
         self._ack = (f"ack {stream}", names.operation(base, "ack", "settle"))
         self._retry = (f"retry {stream}", names.operation(base, "retry", "settle"))
-        buried = {**base, names.DESTINATION: dlq, names.SOURCE_STREAM: stream}
-        self._dead_letter = (f"dead_letter {dlq}", names.operation(buried, "dead_letter", "send"))
+        moved = {**base, names.DESTINATION: dlq, names.SOURCE_STREAM: stream}
+        self._dead_letter = (f"dead_letter {dlq}", names.operation(moved, "dead_letter", "send"))
         self._reclaim = (f"reclaim {stream}", names.operation(base, "reclaim"))
 
     def settled(self, tracer: Tracer, fact: Settled) -> None:
@@ -57,7 +57,7 @@ class SettleSpans:
                 if _recorded(delivery):
                     self._retried(tracer, delivery, outcome, start, end)
             elif isinstance(outcome, DeadLetter):
-                self._buried(tracer, delivery, outcome, start, end)
+                self._dead_lettered(tracer, delivery, outcome, start, end)
         if acked:
             self._acked(tracer, acked, start, end)
 
@@ -77,7 +77,7 @@ class SettleSpans:
         attributes = {**base, names.BATCH_COUNT: len(acked)}
         if len(acked) > names.MAX_LINKS:
             attributes[names.LINKS_DROPPED] = len(acked) - names.MAX_LINKS
-        self._span(tracer, name, _NOWHERE, attributes, links, start, end)
+        self._span(tracer, name, _NO_PARENT, attributes, links, start, end)
 
     def _retried(self, tracer: Tracer, delivery: Delivery, outcome: RetryLater, start: int, end: int) -> None:
         name, base = self._retry
@@ -90,7 +90,9 @@ class SettleSpans:
         parent = _process_context(delivery)
         self._span(tracer, name, parent, attributes, _creation_link(delivery), start, end)
 
-    def _buried(self, tracer: Tracer, delivery: Delivery, outcome: DeadLetter, start: int, end: int) -> None:
+    def _dead_lettered(
+        self, tracer: Tracer, delivery: Delivery, outcome: DeadLetter, start: int, end: int
+    ) -> None:
         """Also of what was never handled (malformed, a crash): then it is a child of the publish."""
         if isinstance(delivery.span, Kept):
             if not _recorded(delivery):
@@ -101,7 +103,7 @@ class SettleSpans:
             creation = trace.get_current_span(parent).get_span_context()
             links = [Link(creation)] if creation.is_valid else []
             if self._options.mode == "link":
-                parent = _NOWHERE
+                parent = _NO_PARENT
         name, base = self._dead_letter
         source_id = history_of(delivery.history).source_id if delivery.history is not None else ""
         attributes = {
@@ -130,7 +132,7 @@ class SettleSpans:
             names.RECLAIM_DELETED: fact.deleted,
         }
         now = time.time_ns()
-        context = self._span(tracer, name, _NOWHERE, attributes, links, now, now)
+        context = self._span(tracer, name, _NO_PARENT, attributes, links, now, now)
         for delivery in fact.deliveries:
             delivery.span = context
 
@@ -156,7 +158,7 @@ def _recorded(delivery: Delivery) -> bool:
 
 def _process_context(delivery: Delivery) -> Context:
     assert isinstance(delivery.span, Kept)  # callers have looked
-    return trace.set_span_in_context(NonRecordingSpan(delivery.span.context), _NOWHERE)
+    return trace.set_span_in_context(NonRecordingSpan(delivery.span.context), _NO_PARENT)
 
 
 def _creation_link(delivery: Delivery) -> list[Link]:

@@ -1,7 +1,7 @@
-"""Settled messages as metrics: the one observer that is on the way of every message.
+"""Settled messages as metrics: what metrics cost each message is spent here.
 
 A batch is counted under one lock. What went well at the first attempt is counted together, and
-looked at one by one only when a trace is to become the example of a bucket.
+looked at one by one only when a trace is to become the exemplar of a bucket.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class SettlementMetrics:
             self._cells.start("event", event=event)
 
     def unacked(self, count: int) -> None:
-        """Of the acks that will be told next, so many found nothing."""
-        self._unacked += count
+        """Of the acks in the next `Settled`, so many found nothing that was pending."""
+        with self._store.lock:
+            self._unacked += count
 
     def count(self, fact: facts.Settled) -> None:
         """Count all of them."""
@@ -163,7 +164,7 @@ class SettlementMetrics:
         queued: Sequence[float],
         now: float,
     ) -> None:
-        """Let sampled traces be the examples of their buckets."""
+        """Make sampled traces the exemplars of their buckets."""
         for delivery, duration, wait in zip(deliveries, durations, queued, strict=True):
             ids = sampled_ids(delivery)
             if ids is not None:
@@ -171,7 +172,7 @@ class SettlementMetrics:
                 self._queue_time.show(wait, *ids, now)
 
     def _count_acked(self, count: int) -> None:
-        # Redis said before how many of these acks found nothing.
+        # `unacked` was told before how many of these acks found nothing.
         missing = min(self._unacked, count)
         self._unacked -= missing
         self._acked.value += count - missing

@@ -40,7 +40,7 @@ MAX_FIELD: Final = 8192
 _MAX_FIELDS = 64
 _BAGGAGE = "baggage"
 
-# What the W3C propagators would complain about in the log, for each message and in its own words.
+# Checked here first: the W3C propagators would log each field that is malformed, message by message.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]*)?")
 _KEY = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
 _MEMBERS: Final = {

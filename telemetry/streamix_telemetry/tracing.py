@@ -4,7 +4,7 @@ An interceptor makes the process span, an observer the spans of what Redis confi
 dead letter. Attempts are siblings under the publish, each linked to the one before. Reading ahead is
 no span (the conventions forbid it for prefetched messages), and neither is polling.
 
-Rows of the conventions that cannot exist here: ``receive`` (there is no pull interface), batch
+Spans of the conventions that cannot exist here: ``receive`` (there is no pull interface), batch
 handlers, and ``poll``. Facts that are known only to metrics and logs get no span.
 """
 
