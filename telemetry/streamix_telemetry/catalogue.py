@@ -3,6 +3,9 @@
 What counts does so through these objects, so that a metric that does not exist, or a label that it
 does not have, is an error there. Documents, rules and dashboards are checked against them. Times
 are seconds, sizes bytes. ``error_type=""`` means that there was no error.
+
+To add one for a fact that exists: declare it here, count it in `metrics` with a test, give it a panel in
+``grafana/generator/``, and let ``make dashboards`` write the dashboards and the table in the README.
 """
 
 from __future__ import annotations

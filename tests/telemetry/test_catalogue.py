@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +93,16 @@ def test_each_metric_is_an_object_that_is_called_as_it_is() -> None:
         assert f"streamix_{name.lower()}" == metric.name.removesuffix("_total")
     with pytest.raises(AttributeError):
         catalogue.LEASES_LOSST  # type: ignore[attr-defined]  # noqa: B018 - that it raises is the test
+
+
+def test_each_metric_is_counted_or_read_somewhere() -> None:
+    """One that is only declared would be on the page, at 0 for ever."""
+    package = Path(catalogue.__file__).parent
+    code = "\n".join(path.read_text(encoding="utf-8") for path in package.glob("*.py"))
+    used = set(re.findall(r"\bcatalogue\.([A-Z_]+)", code))
+
+    declared = {name for name, value in vars(catalogue).items() if isinstance(value, Metric)}
+    assert declared - used == {"BUILD_INFO"}, "of that the store itself knows the value"
 
 
 def test_no_name_occurs_twice() -> None:
