@@ -28,7 +28,7 @@ from typing import Any
 from load.child import Child
 from load.server import SERVERS, LoadServer, running_server
 from streamix_queue import Publisher
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.publication import Publication
 
 STREAM, EVENT = "load.retention", "load.retained"
@@ -94,7 +94,7 @@ class EntryIds:
         yield
         self.numbers.extend(map(_number, publication.entry_ids))
 
-    def processing(self, delivery: Delivery) -> None:
+    def processing(self, attempt: Attempt) -> None:
         """Nothing: this is a publisher's."""
 
 

@@ -23,13 +23,16 @@ from prometheus_client import Histogram as ClientHistogram
 from streamix_queue import Consumer
 from streamix_queue.actors.event_loop import EventLoop
 from streamix_queue.actors.executor import Executor
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
+from streamix_queue.core.entry import Entry
 from streamix_queue.core.facts import ConsumerStarted, Settled
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.registration import Registration
+from streamix_queue.held.delivery import Delivery
+from streamix_queue.held.lease import Lease, Terms
 from streamix_queue.telling.observers import fan_out
 from streamix_telemetry import settings
-from streamix_telemetry.wiring import ConsumerTelemetry
+from streamix_telemetry.process_telemetry import ConsumerTelemetry
 
 CARRIED = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 BATCH = 200
@@ -38,6 +41,7 @@ METRICS_BUDGET_NS = 3000
 API_ONLY_BUDGET_NS = 2000
 SDK_FACTOR = 1.3
 
+TERMS = Terms(60.0)
 Work = Callable[[Sequence[Delivery]], None]
 
 
@@ -123,13 +127,14 @@ def deliveries(count: int, *, carried: bool) -> list[Delivery]:
     now, published = time.perf_counter(), int(time.time() * 1000) - 20
     made: list[Delivery] = []
     for n in range(count):
-        delivery = Delivery(b"s", b"%d-%d" % (published, n), [], now, 0.0)
-        delivery.message = StreamMessage(
+        entry = Entry(b"s", b"%d-%d" % (published, n), (), 1, "new", now)
+        attempt = Attempt(entry)
+        attempt.message = StreamMessage(
             "c0ffee00-0000-4000-8000-000000000000", "e", {}, 0, Timestamps("", "")
         )
-        delivery.registration = REGISTRATION
-        delivery.extras = CARRIED if carried else ()
-        made.append(delivery)
+        attempt.registration = REGISTRATION
+        attempt.extras = CARRIED if carried else ()
+        made.append(Delivery(entry, Lease(entry, TERMS, 1, 0.0), attempt))
     return made
 
 
@@ -159,7 +164,7 @@ def consumer(*, logs: bool = False, metrics: bool = False, traces: bool = False)
         for delivery in batch:
             run(delivery)
         now = time.perf_counter()
-        notice(Settled(batch, now, now))
+        notice(Settled([delivery.attempt for delivery in batch], now, now))
 
     return work
 
@@ -177,7 +182,7 @@ def sdk_alone() -> Work:
             link = Link(trace.get_current_span(parent).get_span_context())
             own: dict[str, str | int | float] = {
                 **base,
-                "messaging.message.id": delivery.entry_id.decode(),
+                "messaging.message.id": delivery.entry.id.decode(),
                 "messaging.message.conversation_id": "c0ffee00-0000-4000-8000-000000000000",
                 "streamix.event.id": "c0ffee00-0000-4000-8000-000000000000",
                 "streamix.event.type": "e",

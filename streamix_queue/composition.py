@@ -13,7 +13,7 @@ from streamix_queue.broker.redis.link import Link
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 from streamix_queue.core.config import ConsumerConfig, number, text
 from streamix_queue.core.errors import ConfigError
-from streamix_queue.core.facts import Interceptor, Observer, ReplayInterceptor
+from streamix_queue.core.facts import Observer, ProcessInterceptor, PublishInterceptor, ReplayInterceptor
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.vitals import Vitals
 from streamix_queue.telling.observers import fan_out
@@ -48,7 +48,7 @@ class Session(Protocol):
     """What watches one start of a consumer."""
 
     observers: list[Observer]
-    interceptors: list[Interceptor]
+    interceptors: list[ProcessInterceptor]
     new_context: Callable[[], Context]
 
     @property
@@ -76,7 +76,7 @@ class Telemetry:
         self,
         config: ConsumerConfig,
         observers: Sequence[Observer],
-        interceptors: Sequence[Interceptor],
+        interceptors: Sequence[ProcessInterceptor],
         serving: tuple[str, int | None],
         metrics_registry: CollectorRegistry | None,
         trace_mode: str | None,
@@ -96,7 +96,7 @@ class Telemetry:
 
     def session(self) -> Session:
         """A new one for each start."""
-        from streamix_telemetry.wiring import ConsumerTelemetry  # noqa: PLC0415 - not at import, see the layers
+        from streamix_telemetry.process_telemetry import ConsumerTelemetry  # noqa: PLC0415 - not at import, see the layers
 
         config = self._config
         session = ConsumerTelemetry(
@@ -116,7 +116,7 @@ class Telemetry:
 
 def watched(make_broker: MakeBroker, observers: Sequence[Observer]) -> MakeBroker:
     """Brokers whose round trips are stated to ``observers``."""
-    from streamix_telemetry.wiring import watch  # noqa: PLC0415 - not at import, see the layers
+    from streamix_telemetry.process_telemetry import watch  # noqa: PLC0415 - not at import, see the layers
 
     notice = fan_out(observers)
     return lambda keys, consumer, timeout_s: watch(make_broker(keys, consumer, timeout_s), notice)
@@ -124,16 +124,16 @@ def watched(make_broker: MakeBroker, observers: Sequence[Observer]) -> MakeBroke
 
 def probe_this_process() -> tuple[Sequence[str], bool]:
     """What is wrong with the consumers that run in this process, and whether one was asked to stop."""
-    from streamix_telemetry.wiring import running_probes  # noqa: PLC0415 - not at import, see the layers
+    from streamix_telemetry.process_telemetry import running_probes  # noqa: PLC0415 - not at import, see the layers
 
     probes = running_probes()
     problems = [problem for probe in probes for problem in probe.live().problems]
     return problems, any(probe.draining for probe in probes)
 
 
-def publisher_telemetry(url: str, stream: str) -> tuple[list[Observer], list[Interceptor]]:
+def publisher_telemetry(url: str, stream: str) -> tuple[list[Observer], list[PublishInterceptor]]:
     """The library's own observers and interceptors for one publisher."""
-    from streamix_telemetry.wiring import PublisherTelemetry  # noqa: PLC0415 - not at import, see the layers
+    from streamix_telemetry.process_telemetry import PublisherTelemetry  # noqa: PLC0415 - not at import, see the layers
 
     telemetry = PublisherTelemetry(url, stream)
     return telemetry.observers, telemetry.interceptors
@@ -141,7 +141,7 @@ def publisher_telemetry(url: str, stream: str) -> tuple[list[Observer], list[Int
 
 def admin_telemetry(url: str, stream: str) -> tuple[list[Observer], list[ReplayInterceptor]]:
     """The library's own observers and interceptors for an operator's replays."""
-    from streamix_telemetry.wiring import AdminTelemetry  # noqa: PLC0415 - not at import, see the layers
+    from streamix_telemetry.process_telemetry import AdminTelemetry  # noqa: PLC0415 - not at import, see the layers
 
     telemetry = AdminTelemetry(url, stream)
     return telemetry.observers, telemetry.interceptors
@@ -149,7 +149,7 @@ def admin_telemetry(url: str, stream: str) -> tuple[list[Observer], list[ReplayI
 
 def redis_publisher_broker(url: str, timeout_s: float, observers: Sequence[Observer] = ()) -> PublisherBroker:
     """A publisher's broker for ``url``. Raises `ConfigError` if the URL cannot be read."""
-    from streamix_telemetry.wiring import watch  # noqa: PLC0415 - not at import, see the layers
+    from streamix_telemetry.process_telemetry import watch  # noqa: PLC0415 - not at import, see the layers
 
     return watch(RedisPublisherBroker(url, timeout_s=timeout_s), fan_out(observers))
 

@@ -21,7 +21,7 @@ from streamix_queue.core.config import (
     ConsumerConfig,
 )
 from streamix_queue.core.errors import ConfigError, DrainTimeout, StreamixError
-from streamix_queue.core.facts import Interceptor, Observer
+from streamix_queue.core.facts import Observer, ProcessInterceptor
 from streamix_queue.core.registration import (
     Registration,
     make_registration,
@@ -110,7 +110,7 @@ class Consumer:
         metrics_registry: CollectorRegistry | None = None,
         trace_mode: str | None = None,
         observers: Sequence[Observer] = (),
-        interceptors: Sequence[Interceptor] = (),
+        interceptors: Sequence[ProcessInterceptor] = (),
     ) -> None:
         self._config = ConsumerConfig(
             redis_url=redis_url,

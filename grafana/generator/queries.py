@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streamix_telemetry.catalogue import BY_NAME, Metric
+from streamix_telemetry.catalogue import BY_NAME
+from streamix_telemetry.metric_kinds import Metric
 
 __all__ = ["RATE", "increase", "latest", "mean", "quantile", "rate", "selector"]
 

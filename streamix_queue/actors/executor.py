@@ -14,7 +14,7 @@ import msgspec
 
 from streamix_queue.actors.event_loop import EventLoop
 from streamix_queue.core.attempt import Failure
-from streamix_queue.core.facts import Interceptor
+from streamix_queue.core.facts import ProcessInterceptor
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import ACK, DeadLetter, Outcome, Reason, decide
 from streamix_queue.core.redact import redact_text
@@ -40,7 +40,7 @@ class Executor:
 
     def __init__(
         self,
-        interceptors: tuple[Interceptor, ...],
+        interceptors: tuple[ProcessInterceptor, ...],
         loop: EventLoop,
         spread: Callable[[], float] = random.random,
         new_context: Callable[[], Context] = Context,

@@ -11,6 +11,7 @@ from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.actors.planner import Planned, Planner
 from streamix_queue.broker.protocol import Answer, ConsumerBroker
 from streamix_queue.core import commands
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.commands import Verdict
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
@@ -125,8 +126,7 @@ class Settler(BrokerActor):
                 settled += each.deliveries
         if settled:
             self._table.remove(settled)
-            attempts = [delivery.attempt for delivery in settled]
-            self._notice(Settled(attempts, time.perf_counter(), sent_at))
+            self._notice(Settled(_attempts_of(settled), time.perf_counter(), sent_at))
         if missing:
             self._holdings.groups.mend(self.broker)
 
@@ -187,3 +187,13 @@ class Settler(BrokerActor):
         """From any thread: settle what has ended until now, then end."""
         if not self.replaced:  # else a successor reads them
             self._endings.close()
+
+
+def _attempts_of(settled: Sequence[Delivery]) -> list[Attempt]:
+    attempts: list[Attempt] = []
+    for delivery in settled:
+        attempt = delivery.attempt
+        if delivery.lease.lost:
+            attempt.late = True
+        attempts.append(attempt)
+    return attempts

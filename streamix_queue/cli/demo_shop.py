@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from streamix_queue import Consumer, StreamMessage
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.facts import Fact, Settled
 
 __all__ = ["EVENT", "STREAM", "Billing", "Mailer"]
@@ -31,7 +31,7 @@ class Billing:
     """
 
     def __init__(self, url: str, trouble: dict[int, int]) -> None:
-        self.settled: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
+        self.settled: queue.SimpleQueue[Attempt] = queue.SimpleQueue()
         self.charged: list[str] = []  # appending is atomic
         self.at_once = 0
         self._trouble = trouble
@@ -73,8 +73,8 @@ class Billing:
     def notice(self, fact: Fact) -> None:
         """Hear what became of the attempts. Called on the settler's thread."""
         if isinstance(fact, Settled):
-            for delivery in fact.deliveries:
-                self.settled.put(delivery)
+            for attempt in fact.attempts:
+                self.settled.put(attempt)
 
 
 class Mailer:

@@ -10,7 +10,7 @@ from streamix_queue.__about__ import __version__
 from streamix_queue.admin import Admin
 from streamix_queue.cli.demo_shop import EVENT, STREAM, Billing, Mailer
 from streamix_queue.cli.output import say
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.outcome import Ack, RetryLater
 from streamix_queue.embedded import EmbeddedServer
 
@@ -69,28 +69,28 @@ class Story:
         deadline = time.monotonic() + _PATIENCE_S
         while endings:
             try:
-                delivery = self._billing.settled.get(timeout=max(0.0, deadline - time.monotonic()))
+                attempt = self._billing.settled.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 self._problems.append(f"{endings} messages had no end after {_PATIENCE_S:g} s")
                 return
-            self._tell(delivery)
-            endings -= not isinstance(delivery.outcome, RetryLater)
+            self._tell(attempt)
+            endings -= not isinstance(attempt.outcome, RetryLater)
 
-    def _tell(self, delivery: Delivery) -> None:
-        message, outcome = delivery.message, delivery.outcome
+    def _tell(self, attempt: Attempt) -> None:
+        message, outcome = attempt.message, attempt.outcome
         if message is None or outcome is None or message.id not in self._orders:
-            self._problems.append(f"billing got something that nobody published: {delivery!r}")
+            self._problems.append(f"billing got something that nobody published: {attempt!r}")
             return
         self._attempts[message.id].append(outcome.name)
-        what = f"order {self._orders[message.id]}  {message.id[:8]}  attempt {delivery.attempt}  "
-        what += self._waited(message.id, delivery.started_at)
+        what = f"order {self._orders[message.id]}  {message.id[:8]}  attempt {attempt.number}  "
+        what += self._waited(message.id, attempt.started_at)
         if isinstance(outcome, Ack):
-            took = (delivery.finished_at - delivery.started_at) * 1000
+            took = (attempt.finished_at - attempt.started_at) * 1000
             self._line("billing", f"{what}charged in {took:.0f} ms", "green")
             return
-        what += f"failed: {delivery.failure.error if delivery.failure else ''}"
+        what += f"failed: {attempt.failure.error if attempt.failure else ''}"
         if isinstance(outcome, RetryLater):
-            self._failed_at[message.id] = (delivery.finished_at, outcome.delay_ms)
+            self._failed_at[message.id] = (attempt.finished_at, outcome.delay_ms)
             self._line("billing", f"{what}; again in {outcome.delay_ms} ms", "yellow")
         else:
             self._line("billing", f"{what}; dead-lettered", "red")

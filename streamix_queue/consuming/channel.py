@@ -18,7 +18,7 @@ from streamix_queue.consuming.crew import Crew
 from streamix_queue.consuming.stages import SECONDS_TO_END, Stage
 from streamix_queue.core.config import ConsumerConfig
 from streamix_queue.core.errors import BrokerRefused, OutOfMemory, WrongKeyType
-from streamix_queue.core.facts import ConsumerStarted, Interceptor
+from streamix_queue.core.facts import ConsumerStarted, ProcessInterceptor
 from streamix_queue.core.registration import Registration
 from streamix_queue.held.holdings import Holdings
 from streamix_queue.runtime import Actor, ChildSpec
@@ -51,7 +51,7 @@ class Channel:
         make_broker: MakeBroker,
         notice: Notice,
         *,
-        interceptors: Sequence[Interceptor] = (),
+        interceptors: Sequence[ProcessInterceptor] = (),
         new_context: Callable[[], Context] = Context,
         suffix: str = "",
     ) -> None:

@@ -18,14 +18,23 @@ from streamix_queue.core.config import ConsumerConfig
 from streamix_queue.core.errors import BrokerError, DrainTimeout, RestartsExceeded
 from streamix_queue.core.facts import (
     ActorCrashed,
+    ActorOverran,
     ActorRestarted,
     ActorStalled,
+    ActorStarted,
     Drained,
     Draining,
 )
 from streamix_queue.core.registration import Registration, leave_a_thread_for_others
-from streamix_queue.core.vitals import Vitals
-from streamix_queue.runtime import ChildCrashed, ChildRestarted, ChildStalled, Supervisor
+from streamix_queue.core.vitals import Vitals, is_worker
+from streamix_queue.runtime import (
+    ChildCrashed,
+    ChildOverran,
+    ChildRestarted,
+    ChildStalled,
+    ChildStarted,
+    Supervisor,
+)
 from streamix_queue.telling.observers import Notice, fan_out
 
 __all__ = ["Run", "unique_name"]
@@ -148,7 +157,7 @@ class Run:
         except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
             self.failure = error
         since = self._stopping_since or time.monotonic()
-        workers = sum(name.startswith("worker-") for name in self.supervisor.overran)
+        workers = sum(map(is_worker, self.supervisor.overran))
         try:
             if self.failure is None:
                 self.failure = self._left_over(workers)
@@ -175,9 +184,13 @@ class Run:
 
     def _heard(self, event: object) -> None:
         """What the supervisor says, as facts."""
-        if isinstance(event, ChildCrashed):
+        if isinstance(event, ChildStarted):
+            self._notice(ActorStarted(event.name))
+        elif isinstance(event, ChildCrashed):
             self._notice(ActorCrashed(event.name, type(event.error).__name__, event.traceback))
         elif isinstance(event, ChildRestarted):
             self._notice(ActorRestarted(event.name, event.attempt))
         elif isinstance(event, ChildStalled):
             self._notice(ActorStalled(event.name, event.seconds))
+        elif isinstance(event, ChildOverran):
+            self._notice(ActorOverran(event.name, event.seconds))

@@ -162,7 +162,9 @@ def plan_read(
         most: Entries of one stream that are welcome, if not any number.
         since_all_s: Since every open stream was read (s).
     """
-    limit = min(batch_size or _MAX_READ, _MAX_READ if most is None else most)
+    limit = batch_size or _MAX_READ
+    if most is not None:
+        limit = min(limit, most)
     count = max(1, min(free // streams, limit))
     if full and streams > _FEW and count < min(limit, free // full) and since_all_s < _LOOK_AROUND_S:
         return ReadPlan(max(1, min(free // full, limit)), all=False)

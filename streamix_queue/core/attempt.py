@@ -43,6 +43,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         started_at, finished_at: ``time.perf_counter()`` around the handler (s), 0 if not run.
         outcome: How it ended; None as long as it is open.
         failure: What was raised.
+        late: Another member owned the entry by the time it was settled.
         trace: ``traceparent`` of its span, for the next attempt to link to.
         span: What an interceptor or observer keeps of it until it is settled.
     """
@@ -57,6 +58,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     finished_at: float = 0.0
     outcome: Outcome | None = None
     failure: Failure | None = None
+    late: bool = False
     trace: str | None = None
     span: object = None
 

@@ -1,7 +1,7 @@
-"""What happened: facts in the past tense, and the two seams that telemetry hooks into.
+"""What happened: facts in the past tense, and the two kinds of hooks that telemetry uses.
 
-The core states facts unconditionally. An `Observer` turns them into metrics and log lines; an
-`Interceptor` surrounds code, which is what a span has to do. Both are null by default.
+Facts are stated whether anybody listens or not. An `Observer` turns them into metrics and log
+lines; an interceptor surrounds code, which is what a span has to do. There are none by default.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActorCrashed",
+    "ActorOverran",
     "ActorRestarted",
     "ActorStalled",
+    "ActorStarted",
     "BackpressureBegan",
     "BackpressureEnded",
     "BrokerDown",
@@ -37,14 +39,14 @@ __all__ = [
     "Fact",
     "Fetched",
     "GroupCreated",
-    "Interceptor",
     "LeaseLost",
     "NamesRemoved",
-    "NullInterceptor",
     "Observer",
     "PinsSeen",
     "Polled",
+    "ProcessInterceptor",
     "Promoted",
+    "PublishInterceptor",
     "Published",
     "Reclaimed",
     "Renewed",
@@ -251,6 +253,13 @@ class BrokerUp(Fact):
 
 
 @dataclass(frozen=True)
+class ActorStarted(Fact):
+    """The supervisor started an actor for the first time."""
+
+    actor: str
+
+
+@dataclass(frozen=True)
 class ActorCrashed(Fact):
     """An actor's loop ended with an error of ours."""
 
@@ -270,6 +279,14 @@ class ActorRestarted(Fact):
 @dataclass(frozen=True)
 class ActorStalled(Fact):
     """An actor made no progress for ``seconds`` and was replaced."""
+
+    actor: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ActorOverran(Fact):
+    """At shutdown an actor did not end within its ``seconds``; its thread lives on."""
 
     actor: str
     seconds: float
@@ -400,28 +417,32 @@ class Observer(Protocol):
         ...
 
 
-class Interceptor(Protocol):
-    """Surrounds the publishing and the processing of messages with context managers.
+class PublishInterceptor(Protocol):
+    """Surrounds the publishing of messages with a context manager.
 
     None instead of one means that there is nothing to surround. What it raises is logged once
-    and harms no message.
+    and harms no message. An object may be a `ProcessInterceptor` as well.
     """
 
     def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
         """Around a publish. May fill each message's carrier with trace fields."""
         ...
 
+
+class ProcessInterceptor(Protocol):
+    """Surrounds the processing of messages, as `PublishInterceptor` does with publishing."""
+
     def processing(self, attempt: Attempt) -> AbstractContextManager[None] | None:
         """Around the handler, on its thread and in a context of its own.
 
-        ``delivery.outcome`` is set before it exits; it exits without an exception, for the
-        handler's is in ``delivery.failure``.
+        ``attempt.outcome`` is set before it exits; it exits without an exception, for the
+        handler's is in ``attempt.failure``.
         """
         ...
 
 
 class ReplayInterceptor(Protocol):
-    """Surrounds an operator's replays, as `Interceptor` does with messages."""
+    """Surrounds an operator's replays, as `PublishInterceptor` does with publishing."""
 
     def replaying(self, run: ReplayRun) -> AbstractContextManager[None] | None:
         """Around a whole replay."""
@@ -430,15 +451,3 @@ class ReplayInterceptor(Protocol):
     def resending(self, resend: Resend) -> AbstractContextManager[None] | None:
         """Around each letter. May set what the next attempt links to."""
         ...
-
-
-class NullInterceptor:
-    """Does nothing."""
-
-    def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
-        """Nothing."""
-        return None
-
-    def processing(self, attempt: Attempt) -> AbstractContextManager[None] | None:
-        """Nothing."""
-        return None

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["ActorVitals", "Vitals"]
+__all__ = ["ActorVitals", "Vitals", "is_worker"]
+
+
+def is_worker(actor: str) -> bool:
+    """True for the name of an actor that runs handlers."""
+    return actor.startswith("worker-")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from streamix_queue.core.errors import (
     NotEnoughReplicas,
     PublishUnknown,
 )
-from streamix_queue.core.facts import Interceptor, Observer, Published, Shed
+from streamix_queue.core.facts import Observer, Published, PublishInterceptor, Shed
 from streamix_queue.core.message import ShedMessage, StreamMessage
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.wire import MESSAGE, Fields, build, carrier_fields, encode
@@ -80,7 +80,7 @@ class Publisher:
         on_full: str = "block",
         full_timeout_ms: int = 5000,
         observers: Sequence[Observer] = (),
-        interceptors: Sequence[Interceptor] = (),
+        interceptors: Sequence[PublishInterceptor] = (),
     ) -> None:
         self._config = PublisherConfig(
             redis_url=redis_url,
@@ -306,7 +306,7 @@ class _Told:
 
     def __init__(
         self,
-        interceptors: tuple[Interceptor, ...],
+        interceptors: tuple[PublishInterceptor, ...],
         notice: Notice,
         publication: Publication,
     ) -> None:

@@ -7,8 +7,8 @@ library, whichever is configured; `configure` sets all of that up for a process 
 
 from streamix_telemetry.configure import Handle, configure
 from streamix_telemetry.log_setup import add_trace_context, configure_logging
+from streamix_telemetry.process_telemetry import watch_backlog
 from streamix_telemetry.settings import Settings, TraceOptions
-from streamix_telemetry.wiring import watch_backlog
 
 __all__ = [
     "Handle",

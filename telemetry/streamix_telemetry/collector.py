@@ -2,7 +2,7 @@
 
 It has a connection of its own and two seconds in all. When Redis is away or slow, its figures are
 missing, ``streamix_collector_success`` is 0, and the rest of the page is as ever. A lag that Redis
-does not know is absent, never 0: old servers lose it after an XDEL, so page people on age.
+does not know is absent, never 0: old servers lose it after an XDEL, so alerts go by age.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry import context as otel_context
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from streamix_queue.broker.redis.inspect import GroupBacklog, Inspector
 from streamix_queue.core.errors import StreamixError
 from streamix_queue.core.keys import Keys
+from streamix_telemetry import catalogue
 from streamix_telemetry.catalogue import CATALOGUE
-from streamix_telemetry.cells import Gauge, family, gauge_family
+from streamix_telemetry.metric_kinds import Metric, Sample
+from streamix_telemetry.registry_store import family
 from streamix_telemetry.trace_context import suppressed
 
 __all__ = ["BacklogCollector", "Target", "backlog_for"]
@@ -60,10 +61,10 @@ class BacklogCollector(Collector):
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the fields below
         self._targets: list[Target] = []
-        self._kept: list[Gauge] = []
+        self._kept: list[Sample] = []
         self._kept_until = 0.0
         self._reader: _Reader | None = None
-        self._collecting = threading.Lock()  # one read at a time; who comes meanwhile shares it
+        self._collecting = threading.Lock()  # one read at a time; a scrape meanwhile waits for its answer
         _collectors.add(self)
 
     def watch(self, target: Target) -> None:
@@ -97,23 +98,16 @@ class BacklogCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """What Redis says now, or said within the last second."""
         with self._collecting:
-            gauges = self._gauges()
-        found: dict[str, dict[tuple[str, ...], float]] = {}
-        for name, labels, value in gauges:
+            samples = self._samples()
+        found: dict[Metric, dict[tuple[str, ...], float]] = {}
+        for metric, labels, value in samples:
             # The first one counts: a page with a sample twice is no page.
-            found.setdefault(name, {}).setdefault(labels, value)
+            found.setdefault(metric, {}).setdefault(labels, value)
         for metric in CATALOGUE:
-            if metric.name not in found:
-                continue
-            if metric.kind == "counter":
-                counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-                for labels, value in found[metric.name].items():
-                    counter.add_metric(labels, value)
-                yield counter
-            else:
-                yield gauge_family(metric, found[metric.name])
+            if metric in found:
+                yield family(metric, found[metric])
 
-    def _gauges(self) -> list[Gauge]:
+    def _samples(self) -> list[Sample]:
         with self._lock:
             targets = list(dict.fromkeys(self._targets))
             if not targets:
@@ -126,12 +120,12 @@ class BacklogCollector(Collector):
         started = time.monotonic()
         answer = reader.read(targets)
         seconds = time.monotonic() - started
-        gauges, ok = answer if answer is not None else ([], False)
-        gauges.append(("streamix_collector_success", (), float(ok)))
-        gauges.append(("streamix_collector_duration_seconds", (), seconds))
+        samples, ok = answer if answer is not None else ([], False)
+        samples.append(catalogue.COLLECTOR_SUCCESS.sample(float(ok)))
+        samples.append(catalogue.COLLECTOR_DURATION_SECONDS.sample(seconds))
         with self._lock:
-            self._kept, self._kept_until = gauges, time.monotonic() + _KEEP_S
-        return gauges
+            self._kept, self._kept_until = samples, time.monotonic() + _KEEP_S
+        return samples
 
 
 class _Reader:
@@ -143,11 +137,11 @@ class _Reader:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the fields below
         self._thread: threading.Thread | None = None
-        self._answer: tuple[list[Gauge], bool] | None = None
+        self._answer: tuple[list[Sample], bool] | None = None
         self._retired = False
         self._inspectors: dict[str, Inspector] = {}  # owned by the thread, when there is one
 
-    def read(self, targets: Sequence[Target]) -> tuple[list[Gauge], bool] | None:
+    def read(self, targets: Sequence[Target]) -> tuple[list[Sample], bool] | None:
         """(figures, whether all are there); None if it took too long, or an earlier one still does."""
         with self._lock:
             if self._thread is not None or self._retired:
@@ -158,7 +152,7 @@ class _Reader:
             )
             try:
                 thread.start()
-            except RuntimeError:  # no thread to be had: the page can do without
+            except RuntimeError:  # no thread can be started: a page without the backlog
                 self._thread = None
                 return None
         thread.join(_BUDGET_S)
@@ -173,7 +167,7 @@ class _Reader:
                 self._close()
 
     def _run(self, targets: Sequence[Target]) -> None:
-        answer: tuple[list[Gauge], bool] = ([], False)
+        answer: tuple[list[Sample], bool] = ([], False)
         try:
             otel_context.attach(suppressed())
             answer = self._read(targets)
@@ -183,8 +177,8 @@ class _Reader:
                 if self._retired:
                     self._close()
 
-    def _read(self, targets: Sequence[Target]) -> tuple[list[Gauge], bool]:
-        gauges: list[Gauge] = []
+    def _read(self, targets: Sequence[Target]) -> tuple[list[Sample], bool]:
+        samples: list[Sample] = []
         ok, failed = True, set[str]()
         # Those that could not be reached last time come last, and each server fails once.
         for target in sorted(targets, key=lambda t: t.redis_url not in self._inspectors):
@@ -192,9 +186,9 @@ class _Reader:
             if backlog is None:
                 failed.add(target.redis_url)
             else:
-                gauges += figures(target, backlog)
+                samples += figures(target, backlog)
             ok = ok and backlog is not None and not backlog.errors
-        return gauges, ok
+        return samples, ok
 
     def _look(self, target: Target) -> GroupBacklog | None:
         inspector = self._inspectors.get(target.redis_url)
@@ -203,7 +197,7 @@ class _Reader:
                 inspector = Inspector(target.redis_url, timeout_s=_REPLY_S)
             backlog = inspector.look(Keys(target.stream, target.group), memory=target.memory)
         except (StreamixError, LookupError, TypeError, ValueError):
-            # Away, refused, or an answer that nobody expected: all the same to who reads the page.
+            # Away, refused, or an answer that nobody expected: the page says only that it failed.
             if inspector is not None:
                 inspector.close()
             self._inspectors.pop(target.redis_url, None)
@@ -217,53 +211,56 @@ class _Reader:
         self._inspectors.clear()
 
 
-def figures(target: Target, backlog: GroupBacklog) -> Iterable[Gauge]:
+def figures(target: Target, backlog: GroupBacklog) -> Iterator[Sample]:
     """What the page says of a group."""
-    stream, group = (target.stream,), (target.stream, target.group)
-    yield from _of_stream(stream, backlog)
+    yield from _of_stream(target.stream, backlog)
+    whose = {"stream": target.stream, "group": target.group}
     if backlog.shared.exists:
-        yield from _of_group(target, backlog)
+        yield from _of_group(whose, target.lease_s, backlog)
     for event, inbox in backlog.inboxes.items():
         if inbox.length is not None:
-            yield ("streamix_group_inbox_messages", (*group, event), inbox.length)
+            yield catalogue.GROUP_INBOX_MESSAGES.sample(inbox.length, **whose, event=event)
     if backlog.delayed is not None:
-        yield ("streamix_delayed_messages", group, backlog.delayed)
-        yield ("streamix_delayed_overdue_seconds", group, backlog.overdue_s)
-    yield ("streamix_redis_clock_skew_seconds", (), backlog.clock_skew_s)
+        yield catalogue.DELAYED_MESSAGES.sample(backlog.delayed, **whose)
+        yield catalogue.DELAYED_OVERDUE_SECONDS.sample(backlog.overdue_s, **whose)
+    yield catalogue.REDIS_CLOCK_SKEW_SECONDS.sample(backlog.clock_skew_s)
 
 
-def _of_stream(stream: tuple[str], backlog: GroupBacklog) -> Iterable[Gauge]:
-    if backlog.shared.length is not None:
-        yield ("streamix_stream_length_messages", stream, backlog.shared.length)
-    if backlog.entries_added is not None:
-        yield ("streamix_stream_entries_added_total", stream, backlog.entries_added)
+def _of_stream(stream: str, backlog: GroupBacklog) -> Iterator[Sample]:
+    read: dict[Metric, float | None] = {
+        catalogue.STREAM_LENGTH_MESSAGES: backlog.shared.length,
+        catalogue.STREAM_ENTRIES_ADDED: backlog.entries_added,
+        catalogue.STREAM_MEMORY_BYTES: backlog.memory_bytes,
+        catalogue.DEAD_LETTER_MESSAGES: backlog.dead_letters,
+    }
     if backlog.first_entry_s is not None and backlog.last_entry_s is not None:
-        yield ("streamix_stream_first_entry_timestamp_seconds", stream, backlog.first_entry_s)
-        yield ("streamix_stream_last_entry_timestamp_seconds", stream, backlog.last_entry_s)
-    if backlog.memory_bytes is not None:
-        yield ("streamix_stream_memory_bytes", stream, backlog.memory_bytes)
+        read[catalogue.STREAM_FIRST_ENTRY_TIMESTAMP_SECONDS] = backlog.first_entry_s
+        read[catalogue.STREAM_LAST_ENTRY_TIMESTAMP_SECONDS] = backlog.last_entry_s
     if backlog.dead_letters is not None:
-        yield ("streamix_dead_letter_messages", stream, backlog.dead_letters)
-        yield ("streamix_dead_letter_oldest_seconds", stream, backlog.dead_letter_age_s or 0.0)
+        read[catalogue.DEAD_LETTER_OLDEST_SECONDS] = backlog.dead_letter_age_s or 0.0
+    for metric, value in read.items():
+        if value is not None:
+            yield metric.sample(value, stream=stream)
 
 
-def _of_group(target: Target, backlog: GroupBacklog) -> Iterable[Gauge]:
-    group = (target.stream, target.group)
+def _of_group(whose: Mapping[str, str], lease_s: float, backlog: GroupBacklog) -> Iterator[Sample]:
     lists = [backlog.shared, *backlog.inboxes.values()]
     lag = backlog.shared.lag
-    yield ("streamix_group_lag_known", group, float(lag is not None))
+    undelivered_s = _oldest(each.undelivered_age_s for each in lists)
+    pending_s = _oldest(each.pending_age_s for each in lists)
+    yield catalogue.GROUP_LAG_KNOWN.sample(float(lag is not None), **whose)
     if lag is not None:
-        yield ("streamix_group_lag_messages", group, lag)
-    yield ("streamix_group_pending_messages", group, sum(each.pending for each in lists))
-    undelivered = _oldest(each.undelivered_age_s for each in lists)
-    yield ("streamix_group_oldest_undelivered_seconds", group, undelivered)
-    yield ("streamix_group_oldest_pending_seconds", group, _oldest(each.pending_age_s for each in lists))
-    yield ("streamix_group_max_idle_pending_seconds", group, max(each.max_idle_s for each in lists))
-    yield ("streamix_group_max_deliveries", group, max(each.max_deliveries for each in lists))
-    active_s = max(target.lease_s, _ACTIVE_AT_LEAST_S)
+        yield catalogue.GROUP_LAG_MESSAGES.sample(lag, **whose)
+    yield catalogue.GROUP_PENDING_MESSAGES.sample(sum(each.pending for each in lists), **whose)
+    yield catalogue.GROUP_OLDEST_UNDELIVERED_SECONDS.sample(undelivered_s, **whose)
+    yield catalogue.GROUP_OLDEST_PENDING_SECONDS.sample(pending_s, **whose)
+    yield catalogue.GROUP_MAX_IDLE_PENDING_SECONDS.sample(max(each.max_idle_s for each in lists), **whose)
+    yield catalogue.GROUP_MAX_DELIVERIES.sample(max(each.max_deliveries for each in lists), **whose)
+    active_s = max(lease_s, _ACTIVE_AT_LEAST_S)
     active = sum(idle <= active_s for idle in backlog.members_idle_s)
-    yield ("streamix_group_consumers", (*group, "active"), active)
-    yield ("streamix_group_consumers", (*group, "stale"), len(backlog.members_idle_s) - active)
+    stale = len(backlog.members_idle_s) - active
+    yield catalogue.GROUP_CONSUMERS.sample(active, **whose, state="active")
+    yield catalogue.GROUP_CONSUMERS.sample(stale, **whose, state="stale")
 
 
 def _oldest(ages: Iterable[float | None]) -> float:

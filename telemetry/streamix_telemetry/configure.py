@@ -19,7 +19,7 @@ from streamix_queue.core.config import number
 from streamix_telemetry import settings
 from streamix_telemetry.health import HealthServer, port_of_process
 from streamix_telemetry.log_setup import configure_logging
-from streamix_telemetry.wiring import running_probes
+from streamix_telemetry.process_telemetry import running_probes
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -18,6 +18,7 @@ from structlog.typing import Processor
 
 from streamix_queue.core.errors import ConfigError
 from streamix_telemetry.logs import printable
+from streamix_telemetry.trace_context import ids_as_text
 
 __all__ = ["add_trace_context", "configure_logging"]
 
@@ -34,8 +35,7 @@ def add_trace_context(_logger: Any, _method: str, event: _Event) -> _Event:
     """
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
-        event["trace_id"] = f"{context.trace_id:032x}"
-        event["span_id"] = f"{context.span_id:016x}"
+        event["trace_id"], event["span_id"] = ids_as_text(context)
         event["trace_flags"] = f"{context.trace_flags:02x}"
     return event
 

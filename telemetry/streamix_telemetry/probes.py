@@ -55,7 +55,7 @@ class ConsumerProbe:
         problems = [
             f"{actor.name}: no progress for {actor.silent_s:.0f} s"
             for actor in vitals.actors
-            if _stuck(actor)
+            if _stalled(actor)
         ]
         if vitals.supervisor_silent_s > _SUPERVISOR_SILENT_S:
             problems.append(f"supervisor: no progress for {vitals.supervisor_silent_s:.0f} s")
@@ -97,6 +97,6 @@ class ConsumerProbe:
         return "" if there else "group: it is gone"
 
 
-def _stuck(actor: ActorVitals) -> bool:
-    """Silent for so long that the supervisor should have replaced it long ago."""
+def _stalled(actor: ActorVitals) -> bool:
+    """Silent for twice its deadline: the supervisor should have replaced it by now."""
     return actor.running and actor.deadline_s is not None and actor.silent_s > 2 * actor.deadline_s

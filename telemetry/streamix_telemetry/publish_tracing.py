@@ -17,7 +17,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer
 
-from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.redact import redact_text
@@ -32,7 +31,7 @@ _MAX_DESCRIPTION = 200
 
 
 class PublisherTracing:
-    """Interceptor of one publisher. Thread-safe, and safe after ``fork()``.
+    """A `PublishInterceptor` of one publisher. Thread-safe, and safe after ``fork()``.
 
     Args:
         options: How to trace.
@@ -46,10 +45,6 @@ class PublisherTracing:
         self._host = socket.gethostname()
         self._pid = 0
         self.base: Attributes = {}
-
-    def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
-        """Nothing: a consumer has its own."""
-        return None
 
     def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
         """The span of a publish; without a tracer, only the context that there is goes along."""

@@ -43,7 +43,7 @@ def _processor(exporter: SpanExporter) -> BatchSpanProcessor:
 
 
 def exporters_asked_for(given: SpanExporter | None) -> list[SpanExporter]:
-    """The exporters that the environment asks for; without a word of it OTLP, if it is installed.
+    """The exporters that the environment asks for; if it names none OTLP, if that is installed.
 
     Raises:
         ConfigError: one of them is not installed.
@@ -76,7 +76,7 @@ def _otlp_name() -> str:
     )
     if protocol.strip() in _PROTOCOLS:
         return _PROTOCOLS[protocol.strip()]
-    # Without a word, what is installed: the extra brings HTTP.
+    # If none is named, what is installed: the extra brings HTTP.
     return "otlp_proto_http" if _found("otlp_proto_http") is not None else "otlp_proto_grpc"
 
 

@@ -25,9 +25,9 @@ class TraceOptions:
     Attributes:
         mode: ``continue``: what a consumer does belongs to the trace of the publish. ``link``:
             each attempt is a trace of its own, linked to it.
-        continue_max_age_s: Older messages get a trace of their own in either mode: whoever
-            collects traces has long closed theirs.
-        baggage: Also send and take W3C baggage. Off, for it may hold what is nobody's business.
+        continue_max_age_s: Older messages get a trace of their own in either mode: what
+            collects traces has closed theirs by then.
+        baggage: Also send and take W3C baggage. Off by default: it may hold private data.
         batch: ``create``: ``publish_many()`` makes a span for each message. ``send``: one for all,
             which is cheaper, and the messages share it.
         settle_spans: Also record acks, retries and dead letters of what was recorded.

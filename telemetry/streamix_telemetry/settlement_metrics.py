@@ -1,7 +1,7 @@
-"""Settled messages as metrics: the one observer that is on the way of every message.
+"""Settled messages as metrics: what metrics cost each message is spent here.
 
 A batch is counted under one lock. What went well at the first attempt is counted together, and
-looked at one by one only when a trace is to become the example of a bucket.
+looked at one by one only when a trace is to become the exemplar of a bucket.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from operator import sub
 from typing import Final
 
 from streamix_queue.core import facts
-from streamix_queue.core.delivery import Delivery
-from streamix_queue.core.outcome import ACK, Ack, DeadLetter, HandOver, Outcome, Reason
-from streamix_queue.core.wire import History, history_of
-from streamix_telemetry.catalogue import OTHER
-from streamix_telemetry.cells import Counter, Histogram, Store, wall_offset
-from streamix_telemetry.spans import sampled_ids
+from streamix_queue.core.attempt import Attempt
+from streamix_queue.core.outcome import ACK, Ack, DeadLetter, Outcome, Reason
+from streamix_queue.core.wire import history_of
+from streamix_telemetry import catalogue
+from streamix_telemetry.catalogue import FINAL_OUTCOMES, OTHER, OUTCOMES
+from streamix_telemetry.cells import CounterCell, HistogramCell
+from streamix_telemetry.delivery_history import published_at, redelivery_cause
+from streamix_telemetry.kept_span import sampled_ids
+from streamix_telemetry.metric_kinds import Histogram
+from streamix_telemetry.registry_store import OwnCells
 
-__all__ = ["OUTCOMES", "SettlementMetrics", "redelivery_cause"]
+__all__ = ["SettlementMetrics"]
 
-OUTCOMES: Final = ("ack", "retry", "dead_letter", "drop", "requeue")
 _FEW: Final = 5
-_FINAL: Final = ("ack", "dead_letter", "drop")
 
 
 class _Event:
@@ -31,13 +33,13 @@ class _Event:
 
     __slots__ = ("acks", "durations")
 
-    def __init__(self, acks: Counter, durations: Histogram) -> None:
+    def __init__(self, acks: CounterCell, durations: HistogramCell) -> None:
         self.acks = acks
         self.durations = durations
 
 
 class _Rare:
-    """The cells of what did not go well at once, by all that tells such deliveries apart.
+    """The cells of what did not go well at once, by all that tells such attempts apart.
 
     Attributes:
         durations: Made with the first that was run: what is moved on has no duration.
@@ -45,82 +47,85 @@ class _Rare:
 
     __slots__ = ("durations", "processed", "redelivered", "retried")
 
-    def __init__(self, processed: Counter, redelivered: Counter | None, retried: Counter | None) -> None:
+    def __init__(
+        self, processed: CounterCell, redelivered: CounterCell | None, retried: CounterCell | None
+    ) -> None:
         self.processed = processed
         self.redelivered = redelivered
         self.retried = retried
-        self.durations: Histogram | None = None
+        self.durations: HistogramCell | None = None
 
 
 class SettlementMetrics:
-    """Counts the settled deliveries of one consumer. Thread-safe."""
+    """Counts the settled attempts of one consumer. Thread-safe.
 
-    def __init__(self, store: Store, stream: str, group: str) -> None:
-        self._store = store
-        self._stream, self._group = stream, group
+    Args:
+        cells: The consumer's; who makes this holds the lock of their store.
+    """
+
+    def __init__(self, cells: OwnCells) -> None:
+        self._cells = cells
+        self._store = cells.store
         self._events: dict[str, _Event] = {}
         self._rare: dict[tuple[str, str, str | None, str], _Rare] = {}
         self._unacked = 0
-        with store.lock:
-            self._queue_time = store.histogram("streamix_queue_time_seconds", stream, group)
-            self._end_to_end = self._by_outcome("streamix_end_to_end_seconds")
-            self._attempts = self._by_outcome("streamix_message_attempts")
-            self._mailbox_wait = store.histogram("streamix_mailbox_wait_seconds", group)
-            self._busy = store.counter("streamix_worker_busy_seconds_total", group)
-            self._acked = store.counter("streamix_acked_messages_total", stream, group, "ok")
+        self._queue_time = cells.at(catalogue.QUEUE_TIME_SECONDS)
+        self._end_to_end = self._by_outcome(catalogue.END_TO_END_SECONDS)
+        self._attempts = self._by_outcome(catalogue.MESSAGE_ATTEMPTS)
+        self._mailbox_wait = cells.at(catalogue.MAILBOX_WAIT_SECONDS)
+        self._busy = cells.at(catalogue.WORKER_BUSY_SECONDS)
+        self._acked = cells.at(catalogue.ACKED_MESSAGES, result="ok")
 
     def create(self, event: str) -> None:
-        """The counters of an event, at 0."""
+        """The series of an event, at 0."""
         with self._store.lock:
-            self._event(event)
-            for outcome in OUTCOMES:
-                labels = (self._stream, self._group, event, outcome)
-                self._store.counter("streamix_processed_messages_total", *labels)
+            self._cells.start("event", event=event)
 
     def unacked(self, count: int) -> None:
-        """Of the acks that will be told next, so many found nothing."""
-        self._unacked += count
+        """Of the acks in the next `Settled`, so many found nothing that was pending."""
+        with self._store.lock:
+            self._unacked += count
 
     def count(self, fact: facts.Settled) -> None:
         """Count all of them."""
         # A first attempt that went well needs no look at its history; those are counted together.
-        plain: dict[str, list[Delivery]] = {}
-        others: list[Delivery] = []
-        for delivery in fact.deliveries:
-            message = delivery.message
+        plain: dict[str, list[Attempt]] = {}
+        others: list[Attempt] = []
+        for attempt in fact.attempts:
+            message = attempt.message
             if (
-                delivery.outcome is ACK
-                and delivery.source == "new"
+                attempt.outcome is ACK
+                and attempt.entry.source == "new"
                 and message is not None
                 and not message.retries
             ):
                 try:
-                    plain[message.event].append(delivery)
+                    plain[message.event].append(attempt)
                 except KeyError:
-                    plain[message.event] = [delivery]
+                    plain[message.event] = [attempt]
             else:
-                others.append(delivery)
-        offset = wall_offset()
+                others.append(attempt)
+        offset = _wall_offset()
         with self._store.lock:
-            for event, deliveries in plain.items():
-                if len(deliveries) < _FEW:
-                    self._count_few(event, deliveries, fact.at + offset, offset)
+            for event, attempts in plain.items():
+                if len(attempts) < _FEW:
+                    self._count_few(event, attempts, fact.at + offset, offset)
                 else:
-                    self._count_together(event, deliveries, fact.at + offset, offset)
-            for delivery in others:
-                self._count_one(delivery, fact.at + offset, offset)
+                    self._count_together(event, attempts, fact.at + offset, offset)
+            for attempt in others:
+                self._count_one(attempt, fact.at + offset, offset)
 
-    def _count_together(self, event: str, deliveries: Sequence[Delivery], now: float, offset: float) -> None:
-        started = [delivery.started_at for delivery in deliveries]
-        durations = list(map(sub, [delivery.finished_at for delivery in deliveries], started))
-        waits = list(map(sub, started, [delivery.read_at for delivery in deliveries]))
-        published = [int(delivery.entry_id.split(b"-")[0]) / 1000 - offset for delivery in deliveries]
+    def _count_together(self, event: str, attempts: Sequence[Attempt], now: float, offset: float) -> None:
+        started = [attempt.started_at for attempt in attempts]
+        durations = list(map(sub, [attempt.finished_at for attempt in attempts], started))
+        waits = list(map(sub, started, [attempt.entry.read_at for attempt in attempts]))
+        published = [int(attempt.entry.id.split(b"-")[0]) / 1000 - offset for attempt in attempts]
         queued = [wait if wait > 0 else 0.0 for wait in map(sub, started, published)]
         at = now - offset
         ages = [at - then if at > then else 0.0 for then in published]
-        if deliveries[-1].span is not None or deliveries[0].span is not None:
-            self._show(deliveries, self._event(event).durations, durations, queued, now)
-        count = len(deliveries)
+        if attempts[-1].span is not None or attempts[0].span is not None:
+            self._show(attempts, self._event(event).durations, durations, queued, now)
+        count = len(attempts)
         cells = self._event(event)
         cells.acks.value += count
         self._count_acked(count)
@@ -132,55 +137,55 @@ class SettlementMetrics:
         self._queue_time.observe_many(queued)
         self._end_to_end["ack"].observe_many(ages)
 
-    def _count_few(self, event: str, deliveries: Sequence[Delivery], now: float, offset: float) -> None:
+    def _count_few(self, event: str, attempts: Sequence[Attempt], now: float, offset: float) -> None:
         """The same for so few that lists of them would cost more than they save."""
-        cells, attempts, count = self._event(event), self._attempts["ack"], len(deliveries)
+        cells, numbers, count = self._event(event), self._attempts["ack"], len(attempts)
         cells.acks.value += count
-        attempts.counts[0] += count
-        attempts.total += count
+        numbers.counts[0] += count
+        numbers.total += count
         self._count_acked(count)
-        for delivery in deliveries:
-            started = delivery.started_at
-            duration, published = delivery.finished_at - started, int(delivery.entry_id.split(b"-")[0]) / 1000
+        for attempt in attempts:
+            started = attempt.started_at
+            duration, published = attempt.finished_at - started, int(attempt.entry.id.split(b"-")[0]) / 1000
             queued, age = started + offset - published, now - published
             cells.durations.observe(duration)
             self._busy.value += duration
-            self._mailbox_wait.observe(started - delivery.read_at)
+            self._mailbox_wait.observe(started - attempt.entry.read_at)
             self._queue_time.observe(queued if queued > 0 else 0.0)
             self._end_to_end["ack"].observe(age if age > 0 else 0.0)
-            if delivery.span is not None:
-                self._show((delivery,), cells.durations, (duration,), (max(0.0, queued),), now)
+            if attempt.span is not None:
+                self._show((attempt,), cells.durations, (duration,), (max(0.0, queued),), now)
 
     def _show(
         self,
-        deliveries: Sequence[Delivery],
-        durations_of: Histogram,
+        attempts: Sequence[Attempt],
+        durations_of: HistogramCell,
         durations: Sequence[float],
         queued: Sequence[float],
         now: float,
     ) -> None:
-        """Let sampled traces be the examples of their buckets."""
-        for delivery, duration, wait in zip(deliveries, durations, queued, strict=True):
-            ids = sampled_ids(delivery)
+        """Make sampled traces the exemplars of their buckets."""
+        for attempt, duration, wait in zip(attempts, durations, queued, strict=True):
+            ids = sampled_ids(attempt)
             if ids is not None:
                 durations_of.show(duration, *ids, now)
                 self._queue_time.show(wait, *ids, now)
 
     def _count_acked(self, count: int) -> None:
-        # Redis said before how many of these acks found nothing.
+        # `unacked` was told before how many of these acks found nothing.
         missing = min(self._unacked, count)
         self._unacked -= missing
         self._acked.value += count - missing
 
     # --- one by one: what failed, came back, or was moved ------------------------------------------
 
-    def _count_one(self, delivery: Delivery, now: float, offset: float) -> None:
-        store = self._store
-        outcome = _outcome_label(delivery)
-        event = delivery.event if delivery.registration is not None else OTHER
-        error_type = store.error_type(delivery.failure.error_type) if delivery.failure is not None else ""
-        history = history_of(delivery.history)
-        cause = _cause(delivery, history)
+    def _count_one(self, attempt: Attempt, now: float, offset: float) -> None:
+        outcome = _outcome_label(attempt)
+        event = attempt.event if attempt.registration is not None else OTHER
+        failure = attempt.failure
+        error_type = self._store.error_type(failure.error_type) if failure is not None else ""
+        history = history_of(attempt.history)
+        cause = redelivery_cause(attempt, history)
         key = (event, outcome, cause, error_type)
         cells = self._rare.get(key) or self._rare_cells(key)
         cells.processed.value += 1
@@ -188,31 +193,28 @@ class SettlementMetrics:
             cells.redelivered.value += 1
         if cells.retried is not None:
             cells.retried.value += 1
-        elif isinstance(delivery.outcome, DeadLetter):
-            self._count_dead(delivery.outcome)
-        elif isinstance(delivery.outcome, Ack):
+        elif isinstance(attempt.outcome, DeadLetter):
+            self._count_dead(attempt.outcome)
+        elif isinstance(attempt.outcome, Ack):
             self._count_acked(1)
-        published = _published_at(delivery, history)
-        if delivery.started_at and delivery.finished_at:
+        published = published_at(attempt, history)
+        if attempt.started_at and attempt.finished_at:
             if cells.durations is None:
-                name = "streamix_process_duration_seconds"
-                cells.durations = store.histogram(name, self._stream, self._group, event, error_type)
-            first = delivery.attempt == 1 and cause != "replay"
-            self._count_attempt(
-                delivery, cells.durations, now, delivery.started_at + offset - published, first
-            )
-        if outcome in _FINAL:
-            self._attempts[outcome].observe(delivery.attempt)
+                cells.durations = self._durations(event, error_type)
+            first = attempt.number == 1 and cause != "replay"
+            self._count_attempt(attempt, cells.durations, now, attempt.started_at + offset - published, first)
+        if outcome in FINAL_OUTCOMES:
+            self._attempts[outcome].observe(attempt.number)
             if cause != "replay":
                 self._end_to_end[outcome].observe(max(0.0, now - published))
 
     def _count_attempt(
-        self, delivery: Delivery, durations: Histogram, now: float, queued: float, first: bool
+        self, attempt: Attempt, durations: HistogramCell, now: float, queued: float, first: bool
     ) -> None:
-        duration, ids = delivery.finished_at - delivery.started_at, sampled_ids(delivery)
+        duration, ids = attempt.finished_at - attempt.started_at, sampled_ids(attempt)
         durations.observe(duration)
         self._busy.value += duration
-        self._mailbox_wait.observe(delivery.started_at - delivery.read_at)
+        self._mailbox_wait.observe(attempt.started_at - attempt.entry.read_at)
         if first:
             self._queue_time.observe(max(0.0, queued))
         if ids is not None:
@@ -221,64 +223,44 @@ class SettlementMetrics:
                 self._queue_time.show(max(0.0, queued), *ids, now)
 
     def _count_dead(self, outcome: DeadLetter) -> None:
-        labels = (self._stream, self._group)
-        self._store.counter("streamix_dead_lettered_messages_total", *labels, outcome.reason).value += 1
+        self._cells.at(catalogue.DEAD_LETTERED_MESSAGES, reason=outcome.reason).value += 1
         if outcome.reason == Reason.MALFORMED:
-            self._store.counter("streamix_decode_errors_total", *labels).value += 1
+            self._cells.at(catalogue.DECODE_ERRORS).value += 1
 
     # --- cells ----------------------------------------------------------------------------------
 
     def _event(self, event: str) -> _Event:
         cells = self._events.get(event)
         if cells is None:
-            labels = (self._stream, self._group, event)
-            cells = self._events[event] = _Event(
-                self._store.counter("streamix_processed_messages_total", *labels, "ack"),
-                self._store.histogram("streamix_process_duration_seconds", *labels, ""),
-            )
+            cells = self._events[event] = _Event(self._processed(event, "ack"), self._durations(event, ""))
         return cells
 
     def _rare_cells(self, key: tuple[str, str, str | None, str]) -> _Rare:
         event, outcome, cause, error_type = key
-        counter, labels = self._store.counter, (self._stream, self._group)
+        at = self._cells.at
         cells = self._rare[key] = _Rare(
-            counter("streamix_processed_messages_total", *labels, event, outcome),
-            None if cause is None else counter("streamix_redeliveries_total", *labels, cause),
-            counter("streamix_retries_total", *labels, error_type) if outcome == "retry" else None,
+            self._processed(event, outcome),
+            None if cause is None else at(catalogue.REDELIVERIES, cause=cause),
+            at(catalogue.RETRIES, error_type=error_type) if outcome == "retry" else None,
         )
         return cells
 
-    def _by_outcome(self, name: str) -> dict[str, Histogram]:
-        return {
-            outcome: self._store.histogram(name, self._stream, self._group, outcome) for outcome in _FINAL
-        }
+    def _processed(self, event: str, outcome: str) -> CounterCell:
+        return self._cells.at(catalogue.PROCESSED_MESSAGES, event=event, outcome=outcome)
+
+    def _durations(self, event: str, error_type: str) -> HistogramCell:
+        return self._cells.at(catalogue.PROCESS_DURATION_SECONDS, event=event, error_type=error_type)
+
+    def _by_outcome(self, metric: Histogram) -> dict[str, HistogramCell]:
+        return {outcome: self._cells.at(metric, outcome=outcome) for outcome in FINAL_OUTCOMES}
 
 
-def redelivery_cause(delivery: Delivery) -> str | None:
-    """Why this was not the first delivery of its message; None if it was."""
-    return _cause(delivery, history_of(delivery.history))
-
-
-def _cause(delivery: Delivery, history: History) -> str | None:
-    if delivery.source == "reclaim":
-        return "reclaim"
-    if delivery.source == "recovered":
-        return "restart"
-    return history.cause if history.cause in ("retry", "replay") else None
-
-
-def _outcome_label(delivery: Delivery) -> str:
-    outcome: Outcome | None = delivery.outcome
-    if isinstance(outcome, HandOver) and delivery.source == "dropped":
-        return "drop"
+def _outcome_label(attempt: Attempt) -> str:
+    outcome: Outcome | None = attempt.outcome
     name = outcome.name if outcome is not None else ""
     return name if name in OUTCOMES else "requeue"
 
 
-def _published_at(delivery: Delivery, history: History) -> float:
-    """Unix time of the publish: Redis' clock, from the id of the first entry."""
-    first = history.source_id.encode() or delivery.entry_id
-    try:
-        return int(first.split(b"-")[0]) / 1000
-    except ValueError:
-        return time.time()
+def _wall_offset() -> float:
+    """What to add to ``time.perf_counter()`` for the time of day, in seconds."""
+    return time.time() - time.perf_counter()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_FIELD",
     "CarriedContext",
+    "Ids",
     "extract",
+    "ids_as_text",
     "inject",
     "parse_traceparent",
     "suppressed",
@@ -38,7 +40,7 @@ MAX_FIELD: Final = 8192
 _MAX_FIELDS = 64
 _BAGGAGE = "baggage"
 
-# What the W3C propagators would complain about in the log, for each message and in its own words.
+# Checked here first: the W3C propagators would log each field that is malformed, message by message.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]*)?")
 _KEY = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
 _MEMBERS: Final = {
@@ -151,9 +153,22 @@ class CarriedContext(Context):
         return self._resolved().copy()
 
 
+class Ids(NamedTuple):
+    """A span's ids as hexadecimal text: in trace fields, in log lines and in exemplars."""
+
+    trace_id: str
+    span_id: str
+
+
+def ids_as_text(context: SpanContext) -> Ids:
+    """The ids of a span."""
+    return Ids(f"{context.trace_id:032x}", f"{context.span_id:016x}")
+
+
 def traceparent_of(context: SpanContext) -> str:
     """``context`` as W3C text, whatever the propagator: for links that we keep ourselves."""
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags) & 0xFF:02x}"
+    trace_id, span_id = ids_as_text(context)
+    return f"00-{trace_id}-{span_id}-{int(context.trace_flags) & 0xFF:02x}"
 
 
 def parse_traceparent(text: str) -> SpanContext | None:

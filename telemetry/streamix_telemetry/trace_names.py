@@ -20,7 +20,7 @@ __all__ = ["SCHEMA_URL", "base_attributes", "server_attributes", "tracer_in_use"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 SCOPE: Final = "streamix_queue"
 MAX_LINKS: Final = 128
-"""The SDK's own limit; it drops the rest without a word."""
+"""The SDK's own limit; it drops the rest silently."""
 
 SYSTEM: Final = "messaging.system"
 OPERATION_NAME: Final = "messaging.operation.name"

@@ -4,7 +4,7 @@ An interceptor makes the process span, an observer the spans of what Redis confi
 dead letter. Attempts are siblings under the publish, each linked to the one before. Reading ahead is
 no span (the conventions forbid it for prefetched messages), and neither is polling.
 
-Rows of the conventions that cannot exist here: ``receive`` (there is no pull interface), batch
+Spans of the conventions that cannot exist here: ``receive`` (there is no pull interface), batch
 handlers, and ``poll``. Facts that are known only to metrics and logs get no span.
 """
 
@@ -22,16 +22,15 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, Tracer
 
 from streamix_queue.core import facts
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.outcome import RetryLater
-from streamix_queue.core.publication import Publication
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import History, history_of
 from streamix_telemetry import trace_names as names
+from streamix_telemetry.delivery_history import published_at, redelivery_cause
+from streamix_telemetry.kept_span import Kept
 from streamix_telemetry.settings import TraceOptions
 from streamix_telemetry.settle_spans import SettleSpans
-from streamix_telemetry.settlement_metrics import redelivery_cause
-from streamix_telemetry.spans import Kept
 from streamix_telemetry.trace_context import (
     CarriedContext,
     extract,
@@ -50,7 +49,7 @@ _RECLAIM = {names.LINK_KIND: "reclaim"}
 
 
 class ConsumerTracing:
-    """Interceptor and observer of one consumer. Thread-safe.
+    """A `ProcessInterceptor` and observer of one consumer. Thread-safe.
 
     Args:
         options: How to trace.
@@ -106,32 +105,28 @@ class ConsumerTracing:
 
     # --- interceptor ----------------------------------------------------------------------------
 
-    def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
-        """Nothing: a publisher has its own."""
-        return None
-
-    def processing(self, delivery: Delivery) -> AbstractContextManager[None] | None:
+    def processing(self, attempt: Attempt) -> AbstractContextManager[None] | None:
         """The process span, current while the handler runs.
 
-        Nothing is detached at the end: the delivery runs in a context of its own, which ends
+        Nothing is detached at the end: the attempt runs in a context of its own, which ends
         with it.
         """
         tracer = self.tracer
         if tracer is not None:
-            return _Attempt(self, tracer, delivery)
-        if delivery.extras:
-            otel_context.attach(CarriedContext(delivery.extras, baggage=self._options.baggage))
+            return _Attempt(self, tracer, attempt)
+        if attempt.extras:
+            otel_context.attach(CarriedContext(attempt.extras, baggage=self._options.baggage))
         return None
 
-    def start(self, tracer: Tracer, delivery: Delivery, now_ns: int) -> Span:
+    def start(self, tracer: Tracer, attempt: Attempt, now_ns: int) -> Span:
         """Start the process span and make it current."""
-        extras = delivery.extras
+        extras = attempt.extras
         carried = extract(extras, baggage=self._options.baggage) if extras else Context()
         creation = trace.get_current_span(carried).get_span_context() if carried else None
         if creation is not None and not creation.is_valid:
             creation = None
-        history = history_of(delivery.history) if delivery.history is not None else None
-        queue_s = now_ns / 1e9 - _published_s(delivery, history)
+        history = history_of(attempt.history)
+        queue_s = now_ns / 1e9 - published_at(attempt, history)
         parent = carried
         if creation is not None and (
             self._options.mode == "link" or queue_s > self._options.continue_max_age_s
@@ -141,33 +136,33 @@ class ConsumerTracing:
             self._span_name,
             parent,
             SpanKind.CONSUMER,
-            self._attributes(delivery, queue_s),
-            _links(delivery, creation, history),
+            self._attributes(attempt, history, queue_s),
+            _links(attempt, creation, history),
             now_ns,
             record_exception=False,
             set_status_on_exception=False,
         )
-        delivery.span = Kept(span, creation)
+        attempt.span = Kept(span, creation)
         otel_context.attach(trace.set_span_in_context(span, parent))
         return span
 
-    def _attributes(self, delivery: Delivery, queue_s: float) -> Attributes:
-        message = delivery.message
+    def _attributes(self, attempt: Attempt, history: History, queue_s: float) -> Attributes:
+        message = attempt.message
         assert message is not None  # it is about to be handled
         attributes: Attributes = {
             **self._base,
-            names.MESSAGE_ID: delivery.entry_id.decode(),
+            names.MESSAGE_ID: attempt.entry.id.decode(),
             names.CONVERSATION_ID: message.id,
             names.EVENT_ID: message.id,
             names.EVENT_TYPE: message.event,
             names.HANDLER: self._handlers.get(message.event, ""),
             names.ATTEMPT: message.retries + 1,
-            names.DELIVERY_COUNT: delivery.deliveries,
+            names.DELIVERY_COUNT: attempt.entry.deliveries,
             names.QUEUE_TIME: queue_s if queue_s > 0 else 0.0,
-            names.MAILBOX_WAIT: delivery.started_at - delivery.read_at,
+            names.MAILBOX_WAIT: attempt.started_at - attempt.entry.read_at,
         }
-        if delivery.source != "new":
-            cause = redelivery_cause(delivery)
+        if attempt.entry.source != "new":
+            cause = redelivery_cause(attempt, history)
             if cause is not None:
                 attributes[names.REDELIVERY_CAUSE] = cause
         return attributes
@@ -176,26 +171,26 @@ class ConsumerTracing:
 class _Attempt:
     """One attempt, from the start of its span to the end."""
 
-    __slots__ = ("_delivery", "_owner", "_span", "_start_ns", "_tracer")
+    __slots__ = ("_attempt", "_owner", "_span", "_start_ns", "_tracer")
 
-    def __init__(self, owner: ConsumerTracing, tracer: Tracer, delivery: Delivery) -> None:
+    def __init__(self, owner: ConsumerTracing, tracer: Tracer, attempt: Attempt) -> None:
         self._owner = owner
         self._tracer = tracer
-        self._delivery = delivery
+        self._attempt = attempt
 
     def __enter__(self) -> None:
         # The very interval that the metrics have.
-        since_start = time.perf_counter() - self._delivery.started_at
+        since_start = time.perf_counter() - self._attempt.started_at
         self._start_ns = time.time_ns() - int(since_start * 1e9)
-        self._span = self._owner.start(self._tracer, self._delivery, self._start_ns)
+        self._span = self._owner.start(self._tracer, self._attempt, self._start_ns)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
     ) -> None:
-        span, delivery = self._span, self._delivery
-        outcome = delivery.outcome
+        span, attempt = self._span, self._attempt
+        outcome = attempt.outcome
         if isinstance(outcome, RetryLater):
-            delivery.trace = traceparent_of(span.get_span_context())
+            attempt.trace = traceparent_of(span.get_span_context())
         if not span.is_recording():
             return
         ending: Attributes = {
@@ -204,31 +199,23 @@ class _Attempt:
         }
         if isinstance(outcome, RetryLater):
             ending[names.RETRY_DELAY] = outcome.delay_ms / 1000
-        failure = delivery.failure
+        failure = attempt.failure
         if failure is not None:
             ending[names.ERROR_TYPE] = failure.error_type
             span.set_status(StatusCode.ERROR, failure.error[:_MAX_DESCRIPTION])
         span.set_attributes(ending)
-        span.end(self._start_ns + int((delivery.finished_at - delivery.started_at) * 1e9))
+        span.end(self._start_ns + int((attempt.finished_at - attempt.started_at) * 1e9))
 
 
-def _links(delivery: Delivery, creation: SpanContext | None, history: History | None) -> Sequence[Link]:
+def _links(attempt: Attempt, creation: SpanContext | None, history: History) -> Sequence[Link]:
     links = [] if creation is None else [Link(creation)]
-    if history is not None and history.previous:
+    if history.previous:
         previous = parse_traceparent(history.previous)
         if previous is not None:
             links.append(Link(previous, _REPLAY if history.cause == "replay" else _PREVIOUS))
-    if isinstance(delivery.span, SpanContext):
-        links.append(Link(delivery.span, _RECLAIM))
+    if isinstance(attempt.span, SpanContext):
+        links.append(Link(attempt.span, _RECLAIM))
     return links
-
-
-def _published_s(delivery: Delivery, history: History | None) -> float:
-    first = history.source_id if history is not None and history.source_id else delivery.entry_id.decode()
-    try:
-        return int(first.partition("-")[0]) / 1000
-    except ValueError:
-        return time.time()
 
 
 def _name_of(registration: Registration) -> str:

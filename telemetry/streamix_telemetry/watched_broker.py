@@ -1,4 +1,4 @@
-"""Brokers that state how long their round trips took, and are in nobody's trace."""
+"""Brokers that state how long their round trips took, and that no instrumentation records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamix_telemetry.trace_context import suppressed
 __all__ = ["watched"]
 
 _SUPPRESSED: Final = suppressed()
-# From other threads, and no round trips of their own.
+# Called from other threads, and no round trips.
 _UNWATCHED: Final = frozenset({"abort", "close", "interrupt"})
 _Broker = TypeVar("_Broker")
 Notice = Callable[[Fact], None]

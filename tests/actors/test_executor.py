@@ -119,9 +119,7 @@ def test_a_coroutine_runs_on_the_one_loop_thread_and_sees_the_callers_context(lo
             variable.set("bound")
             yield
 
-        publishing = processing
-
-    Executor((Bound(),), loop).run(delivery(handler))  # type: ignore[arg-type]
+    Executor((Bound(),), loop).run(delivery(handler))
 
     assert seen == [("bound", "streamix.event-loop")]
 

@@ -344,7 +344,7 @@ def test_what_we_have_handed_back_and_find_again_is_not_forgotten(
         return answers
 
     monkeypatch.setattr(settler.broker, "settle", settle_and_sweep)
-    bench.router.release([mine])
+    bench.endings.hand_back([mine])
     settler.step()
 
     assert [deliveries for _, deliveries in bench.pending()] == [1], "it is ours again"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -11,7 +11,7 @@ import redis
 
 from streamix_queue import Consumer, StreamMessage
 from streamix_queue.admin import Admin, DeadLetterEntry
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from tests.support.members import Handler, eventually, member
 
 __all__ = ["EVENT", "Service", "letter_of_0_1_0", "letters", "running"]
@@ -39,13 +39,8 @@ class Service:
         if self.broken:
             raise RuntimeError(f"{data} does not suit us")
 
-    def publishing(
-        self, messages: Sequence[StreamMessage], carriers: Sequence[MutableMapping[str, str]]
-    ) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def processing(self, delivery: Delivery) -> AbstractContextManager[None]:
-        self.extras.append(delivery.extras)
+    def processing(self, attempt: Attempt) -> AbstractContextManager[None]:
+        self.extras.append(attempt.extras)
         return nullcontext()
 
 

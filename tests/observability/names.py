@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from streamix_queue.core.outcome import Reason
-from streamix_telemetry.catalogue import BY_NAME, CATALOGUE, Metric
-from streamix_telemetry.settlement_metrics import OUTCOMES
+from streamix_telemetry.catalogue import BY_NAME, CATALOGUE, OUTCOMES
+from streamix_telemetry.metric_kinds import Metric
 
 __all__ = ["FROM_PROMETHEUS", "VALUES", "labels_of", "mentioned", "metric_of", "series_of"]
 

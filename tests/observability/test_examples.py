@@ -19,7 +19,7 @@ import yaml
 from streamix_queue.cli.root import VERBS, streamix
 from streamix_queue.local_server.process import OwnedProcess
 from streamix_telemetry import trace_names
-from streamix_telemetry.settlement_metrics import OUTCOMES
+from streamix_telemetry.catalogue import OUTCOMES
 from tests.observability.reference import README, TABLES, section
 from tests.observability.repository import PROMETHEUS, REPO
 from tests.support.servers import Server

@@ -173,7 +173,7 @@ def test_stop_wakes_the_actor_and_may_come_from_any_thread() -> None:
     assert not thread.is_alive()
 
 
-def test_an_abandoned_actor_knows_it_when_it_is_woken_and_no_longer_drains() -> None:
+def test_a_replaced_actor_knows_it_when_it_is_woken_and_no_longer_drains() -> None:
     seen: list[bool] = []
 
     class Drainer(Actor):
@@ -181,15 +181,15 @@ def test_an_abandoned_actor_knows_it_when_it_is_woken_and_no_longer_drains() -> 
             self.wake()  # leaves `stopping` alone: it ends when its mailbox is empty
 
         def wake(self) -> None:
-            seen.append(self.abandoned)
+            seen.append(self.replaced)
 
     actor = Drainer("drainer")
 
     actor.stop()
     assert not actor.stopping.is_set()
 
-    actor.abandon()
-    assert actor.abandoned
+    actor.replace()
+    assert actor.replaced
     assert actor.stopping.is_set()
     assert seen == [False, True]
 
@@ -210,7 +210,7 @@ def test_a_pause_ends_after_its_time_and_tells_that_nobody_stops() -> None:
     actor = Actor("sleeper")
     before = time.monotonic()
 
-    assert actor.pause(0.05) is False
+    assert actor.rest(0.05) is False
     assert time.monotonic() - before >= 0.05
 
 
@@ -220,9 +220,9 @@ def test_a_pause_ends_at_once_when_stopped() -> None:
     timer.start()
     before = time.monotonic()
 
-    assert actor.pause(3600.0) is True
+    assert actor.rest(3600.0) is True
     assert time.monotonic() - before < SOON
-    assert actor.pause(float("inf")) is True
+    assert actor.rest(float("inf")) is True
     timer.join()
 
 
@@ -232,7 +232,7 @@ def test_a_pause_longer_than_the_deadline_is_no_stall() -> None:
     beats: list[float] = []
     actor.beat = lambda: (beats.append(time.monotonic()), Actor.beat(actor))[1]  # type: ignore[method-assign, func-returns-value]
 
-    actor.pause(0.3)
+    actor.rest(0.3)
 
     # At least one beat per deadline, were the machine idle; a loaded one still makes several.
     assert len(beats) >= 5
@@ -242,4 +242,4 @@ def test_an_unwatched_actor_pauses_too() -> None:
     actor = Actor("sleeper")
     actor.progress_deadline = None
 
-    assert actor.pause(0.01) is False
+    assert actor.rest(0.01) is False

@@ -11,9 +11,8 @@ from streamix_queue.runtime import (
     ChildSpec,
     ChildStarted,
     Mailbox,
-    RestartsExceeded,
 )
-from tests.runtime.troupe import NEVER, SOON, Clock, Doing, Idle, crash, each_time, spec, supervised
+from tests.runtime.troupe import NEVER, SOON, Clock, Doing, GivenUp, Idle, crash, each_time, spec, supervised
 
 
 def test_a_crashed_child_is_rebuilt_and_the_letters_in_its_mailbox_survive() -> None:
@@ -32,7 +31,7 @@ def test_a_crashed_child_is_rebuilt_and_the_letters_in_its_mailbox_survive() -> 
 
     mailbox.put_many(["a", "poison", "b", "c"])
     with supervised(ChildSpec("worker", lambda: Worker("worker"))) as running:
-        assert [handled.get(SOON) for _ in range(3)] == ["a", "b", "c"]
+        assert [handled.get_many(1, SOON)[0] for _ in range(3)] == ["a", "b", "c"]
 
     crashed = running.facts.of(ChildCrashed)
     assert [(fact.name, repr(fact.error)) for fact in crashed] == [("worker", "ValueError('poison')")]
@@ -126,7 +125,7 @@ def test_a_child_that_somebody_stopped_may_end_and_is_not_rebuilt() -> None:
     with supervised(
         spec("a", lambda me: threads.put(threading.current_thread())), spec("b", later)
     ) as running:
-        actor, thread = running.supervisor.child("a"), threads.get(SOON)
+        actor, thread = running.supervisor.child("a"), threads.get_many(1, SOON)[0]
         assert actor is not None
         assert thread is not None
 
@@ -167,17 +166,19 @@ def test_a_build_that_fails_on_restart_is_one_more_crash() -> None:
 def test_more_crashes_than_the_intensity_stop_everything_and_raise_from_the_last() -> None:
     errors = [ValueError(n) for n in range(3)]
     other = spec("other")
-    with supervised(other, spec("a", each_time(*map(crash, errors))), intensity=2, period=7.0) as running:
+    with supervised(
+        other, spec("a", each_time(*map(crash, errors))), intensity=2, period=7.0, give_up=GivenUp
+    ) as running:
         running.join()
 
-    assert isinstance(running.error, RestartsExceeded)
+    assert isinstance(running.error, GivenUp)
     assert running.error.__cause__ is errors[2]
     for word in ("a:", "3 failures", "7 s"):
         assert word in str(running.error)
     assert len(running.facts.of(ChildCrashed)) == 3
     assert len(running.facts.of(ChildRestarted)) == 2
     assert running.supervisor.child("other") is None
-    assert running.supervisor.stuck == []
+    assert running.supervisor.overran == []
 
 
 def test_crashes_of_all_children_share_one_budget() -> None:
@@ -185,10 +186,11 @@ def test_crashes_of_all_children_share_one_budget() -> None:
         spec("a", each_time(crash(ValueError()))),
         spec("b", each_time(crash(ValueError()))),
         intensity=1,
+        give_up=GivenUp,
     ) as running:
         running.join()
 
-    assert isinstance(running.error, RestartsExceeded)
+    assert isinstance(running.error, GivenUp)
 
 
 def test_crashes_older_than_the_period_are_forgotten() -> None:

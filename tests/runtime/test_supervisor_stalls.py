@@ -9,12 +9,11 @@ from streamix_queue.runtime import (
     ChildRestarted,
     ChildSpec,
     ChildStalled,
-    RestartsExceeded,
 )
-from tests.runtime.troupe import NEVER, SOON, Clock, Idle, Running, Stubborn, spec, supervised
+from tests.runtime.troupe import NEVER, SOON, Clock, GivenUp, Idle, Running, Stubborn, spec, supervised
 
 
-def test_a_stalled_child_is_abandoned_and_rebuilt_and_its_late_end_ignored() -> None:
+def test_a_stalled_child_is_replaced_and_rebuilt_and_its_late_end_ignored() -> None:
     release, built = threading.Event(), list[Actor]()
 
     def build() -> Actor:
@@ -28,7 +27,7 @@ def test_a_stalled_child_is_abandoned_and_rebuilt_and_its_late_end_ignored() -> 
 
         assert stalled.name == "a"
         assert stalled.seconds > 0.05
-        assert built[0].abandoned
+        assert built[0].replaced
         assert built[0].stopping.is_set()
         assert running.supervisor.child("a") is built[1]
 
@@ -39,9 +38,9 @@ def test_a_stalled_child_is_abandoned_and_rebuilt_and_its_late_end_ignored() -> 
         assert running.supervisor.child("a") is built[1]
 
     assert len(built) == 2
-    assert not built[1].abandoned
+    assert not built[1].replaced
     assert running.facts.of(ChildCrashed) == []
-    assert running.supervisor.stuck == []
+    assert running.supervisor.overran == []
 
 
 def test_stalls_use_the_budget() -> None:
@@ -52,11 +51,11 @@ def test_stalls_use_the_budget() -> None:
         actor.progress_deadline = 0.02
         return actor
 
-    with supervised(ChildSpec("a", build), check_every=0.01, intensity=2) as running:
+    with supervised(ChildSpec("a", build), check_every=0.01, intensity=2, give_up=GivenUp) as running:
         running.join()
         release.set()
 
-    assert isinstance(running.error, RestartsExceeded)
+    assert isinstance(running.error, GivenUp)
     assert isinstance(running.error.__cause__, TimeoutError)
     assert len(running.facts.of(ChildStalled)) == 3
 

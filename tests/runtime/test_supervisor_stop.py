@@ -8,10 +8,10 @@ import pytest
 from streamix_queue.runtime import (
     Actor,
     ChildCrashed,
+    ChildOverran,
     ChildRestarted,
     ChildSpec,
     ChildStarted,
-    ChildStuck,
     Mailbox,
     Supervisor,
 )
@@ -68,7 +68,7 @@ def test_a_stage_shares_one_deadline_the_largest_of_its_children() -> None:
         release.set()
 
     assert 0.5 <= took < 3.0  # one by one it would be 4.5
-    assert len(running.supervisor.stuck) == 11
+    assert len(running.supervisor.overran) == 11
 
 
 def test_a_stuck_child_is_reported_and_the_others_are_stopped_all_the_same() -> None:
@@ -87,11 +87,11 @@ def test_a_stuck_child_is_reported_and_the_others_are_stopped_all_the_same() -> 
     ) as running:
         running.stop()
 
-        assert running.supervisor.stuck == ["b"]
-        assert running.facts.of(ChildStuck) == [ChildStuck("b")]
+        assert running.supervisor.overran == ["b"]
+        assert running.facts.of(ChildOverran) == [ChildOverran("b", 0.05)]
         assert running.supervisor.child("a") is running.supervisor.child("c") is None
         assert built[0].stopping.is_set()  # no more draining: it ends when it can
-        assert not built[0].abandoned
+        assert not built[0].replaced
         release.set()
 
 
@@ -145,7 +145,7 @@ def test_a_child_that_waits_for_its_restart_needs_no_stopping() -> None:
         running.stop()
 
     assert running.error is None
-    assert running.supervisor.stuck == []
+    assert running.supervisor.overran == []
 
 
 def test_a_failing_wake_is_told_and_does_not_save_the_others() -> None:
@@ -158,7 +158,7 @@ def test_a_failing_wake_is_told_and_does_not_save_the_others() -> None:
 
     assert running.error is None
     assert [fact.name for fact in running.facts.of(ChildCrashed)] == ["b"]
-    assert running.supervisor.stuck == []
+    assert running.supervisor.overran == []
 
 
 def test_children_are_stopped_however_run_ends() -> None:

@@ -62,7 +62,7 @@ def test_a_thread_that_cannot_start_again_is_one_more_crash(
 def test_a_childs_thread_is_named_for_it_and_does_not_hold_up_the_exit() -> None:
     threads: Mailbox[threading.Thread] = Mailbox()
     with supervised(spec("order.paid.2", lambda me: threads.put(threading.current_thread()))):
-        thread = threads.get(SOON)
+        thread = threads.get_many(1, SOON)[0]
 
     assert thread is not None
     assert thread.name == "streamix.order.paid.2"
@@ -82,7 +82,7 @@ def test_no_context_leaks_into_a_child_or_from_one_life_to_the_next() -> None:
     def caller() -> None:
         span.set("of the caller")
         with supervised(spec("a", each_time(look, look))):
-            assert [seen.get(SOON), seen.get(SOON)] == ["none", "none"]
+            assert [seen.get_many(1, SOON)[0], seen.get_many(1, SOON)[0]] == ["none", "none"]
         assert span.get() == "of the caller"
 
     contextvars.Context().run(caller)

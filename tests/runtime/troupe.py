@@ -16,6 +16,10 @@ NEVER = 3600.0
 F = TypeVar("F")
 
 
+class GivenUp(Exception):
+    """What the supervisors of the tests raise when restarting does not help."""
+
+
 class Facts:
     """What the supervisor noticed; a test waits for a fact, never for a time."""
 

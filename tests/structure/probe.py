@@ -62,6 +62,7 @@ class Calls:
         self._files: dict[str, str] = {}  # actor → the file of its class
         self.rounds: Counter[str] = Counter()
         self._asked: dict[str, list[_Question]] = defaultdict(list)
+        self._holds: dict[int, frozenset[int]] = {}  # of what was asked: the ids of its attributes
         self.told: dict[int, set[int]] = defaultdict(set)
         self._facts: list[object] = []  # kept, so that no two have the same id
 
@@ -114,6 +115,8 @@ class Calls:
             self._saw_notice(frame)
         if caller is not None and caller.f_locals.get("self") is not frame.f_locals["self"]:
             asked = frame.f_locals["self"]
+            if id(asked) not in self._holds:
+                self._holds[id(asked)] = frozenset(map(id, getattr(asked, "__dict__", {}).values()))
             by_actor = caller.f_code.co_filename == self._files.get(role(name))
             self._asked[role(name)].append(
                 _Question(id(asked), f"{type(asked).__name__}.{frame.f_code.co_name}", by_actor=by_actor)
@@ -142,7 +145,10 @@ class Calls:
 
     def questions(self) -> dict[str, Any]:
         """What the fetcher asked per step: of the mailboxes, and its own code of other objects."""
-        mailboxes = {question.of for question in self._asked["worker"] if question.by_actor}
+        shared = {question.of for question in self._asked["worker"] if question.by_actor}
+        # An actor may have them through a view of its own, which holds what the workers take from.
+        views = {of for of, holds in self._holds.items() if holds & shared}
+        mailboxes = shared | views
         steps = self.rounds["fetcher"]
         by_actor: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
         by_thread: Counter[str] = Counter()

@@ -15,6 +15,7 @@ from typing import Any
 
 from streamix_queue import Consumer
 from streamix_queue.core import facts
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.outcome import DeadLetter, RetryLater
 from tests.support import failpoints, handlers, mutants
 from tests.support.fact_log import FactLog, Record
@@ -32,14 +33,14 @@ class FactRecorder:
     def notice(self, fact: facts.Fact) -> None:
         """Write it down, with what is plain in it."""
         if isinstance(fact, facts.Settled):
-            self._log.write(*(_settled(delivery) for delivery in fact.deliveries))
+            self._log.write(*(_settled(attempt) for attempt in fact.attempts))
         elif not isinstance(fact, _DULL):
             self._log.write({"kind": _snake_case(type(fact).__name__), **_plain(vars(fact))})
 
 
-def _settled(delivery: Any) -> Record:
-    outcome = delivery.outcome
-    record = {"kind": "settled", "outcome": outcome.name, **_about(delivery)}
+def _settled(attempt: Attempt) -> Record:
+    outcome = attempt.outcome
+    record = {"kind": "settled", "outcome": outcome.name if outcome else "", **_about(attempt)}
     if isinstance(outcome, DeadLetter):
         record["reason"] = outcome.reason
     elif isinstance(outcome, RetryLater):
@@ -47,22 +48,22 @@ def _settled(delivery: Any) -> Record:
     return record
 
 
-def _about(delivery: Any) -> Record:
+def _about(attempt: Attempt) -> Record:
     return {
-        "message_id": delivery.message.id if delivery.message else "",
-        "event": delivery.event,
-        "key": delivery.key.decode(),
-        "entry_id": delivery.entry_id.decode(),
-        "deliveries": delivery.deliveries,
-        "source": delivery.source,
-        "lost": delivery.lost,
+        "message_id": attempt.message.id if attempt.message else "",
+        "event": attempt.event,
+        "key": attempt.entry.key.decode(),
+        "entry_id": attempt.entry.id.decode(),
+        "deliveries": attempt.entry.deliveries,
+        "source": attempt.entry.source,
+        "lost": attempt.late,
     }
 
 
 def _plain(fields: dict[str, Any]) -> Record:
     record: Record = {}
     for name, value in fields.items():
-        if name == "delivery":
+        if isinstance(value, Attempt):
             record |= _about(value)
         elif isinstance(value, (str, int, float, bool)):
             record[name] = value

@@ -15,16 +15,21 @@ from streamix_queue.actors.fetcher import Fetcher
 from streamix_queue.actors.planner import Planner
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.actors.renewer import Renewer
-from streamix_queue.actors.router import Router
 from streamix_queue.actors.settler import Settler
+from streamix_queue.actors.suspects import Suspects
 from streamix_queue.actors.worker import Worker
 from streamix_queue.broker.redis import consumer as redis
 from streamix_queue.broker.redis import settle as redis_settle
 from streamix_queue.broker.redis.link import Script
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
+from streamix_queue.core.entry import Entry
 from streamix_queue.core.outcome import ACK
-from streamix_queue.held.dispatch import Dispatch
-from streamix_queue.held.table import LeaseTable
+from streamix_queue.held.channel_lanes import ChannelLanes
+from streamix_queue.held.delivery import Delivery
+from streamix_queue.held.endings import Endings
+from streamix_queue.held.lease import Lease, Terms
+from streamix_queue.held.router import Router
+from streamix_queue.held.table import HeldTable
 
 __all__ = ["MUTANTS", "apply"]
 
@@ -53,7 +58,7 @@ def _fence_off() -> None:
 
     def plan_all(planner: Planner, deliveries: Sequence[Delivery], **named: Any) -> Any:
         for delivery in deliveries:
-            delivery.lost = False
+            delivery.lease.lost = False
         return plan(planner, deliveries, **named)
 
     _patch(Planner, "plan", plan_all)
@@ -63,9 +68,8 @@ def _late_success_dropped() -> None:
     """A success whose lease was lost is thrown away, as a failure is."""
     post = Worker._post
 
-    def drop_lost(worker: Worker, finished: list[Delivery]) -> None:
-        late = [d for d in finished if time.monotonic() - d.leased_at > worker._lease_s]
-        post(worker, [d for d in finished if d not in late])
+    def drop_lost(worker: Worker, endings: Endings, finished: list[Delivery]) -> None:
+        post(worker, endings, [d for d in finished if d.lease.good(time.monotonic())])
 
     _patch(Worker, "_post", drop_lost)
 
@@ -73,11 +77,8 @@ def _late_success_dropped() -> None:
 def _suspects_off() -> None:
     """A message that comes back is run like any other, beside others and uncounted."""
 
-    def accept(reclaimer: Reclaimer, key: bytes, claimed: Any) -> None:
-        read_at, leased_at = time.perf_counter(), time.monotonic()
-        reclaimer._router.route(
-            [Delivery(key, i, fields, read_at, leased_at, n, "reclaim") for i, n, fields in claimed.entries]
-        )
+    def accept(reclaimer: Reclaimer, taken: Sequence[Entry], asked_at: float, deleted: int = 0) -> None:
+        reclaimer._holdings.router.route(taken, asked_at)
 
     _patch(Reclaimer, "_accept", accept)
 
@@ -85,11 +86,11 @@ def _suspects_off() -> None:
 def _suspects_together() -> None:
     """Suspects are counted, and then run beside all others."""
 
-    def put_together(dispatch: Dispatch, delivery: Delivery) -> bool:
-        return not dispatch.put([delivery])
+    def put_together(lanes: ChannelLanes, delivery: Delivery) -> bool:
+        return not lanes.put([delivery])
 
-    _patch(Dispatch, "put_suspect", put_together)
-    _patch(Reclaimer, "_may_start_suspect", lambda reclaimer: True)
+    _patch(ChannelLanes, "put_suspect", put_together)
+    _patch(Suspects, "may_start", lambda suspects: True)
 
 
 def _starts_uncounted() -> None:
@@ -104,23 +105,29 @@ def _counted_when_taken() -> None:
 
 def _stale_counted() -> None:
     """A suspect is started though its lease may have lapsed; the worker then declines."""
-    _patch(Reclaimer, "_is_fresh", lambda reclaimer, delivery: True)
+    _patch(Lease, "young", lambda lease, now: True)
 
 
 def _suspects_in_a_hurry() -> None:
     """A suspect begins before the end of the one before is in Redis."""
-    _patch(Reclaimer, "_may_start_suspect", lambda reclaimer: reclaimer._dispatch.room_for_suspect())
+    _patch(Suspects, "may_start", lambda suspects: suspects._lanes.room_for_suspect())
 
 
 def _held_twice() -> None:
     """An entry that is in hand and comes back is run a second time."""
-    add = LeaseTable.add
+    hold = HeldTable.hold
 
-    def add_all(table: LeaseTable, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        add(table, deliveries)
-        return deliveries
+    def hold_again(table: HeldTable, entries: Sequence[Entry], proved_at: float) -> list[Delivery]:
+        held = hold(table, entries, proved_at)
+        new = {delivery.entry.id for delivery in held}
+        twice = [entry for entry in entries if entry.id not in new]
+        return [*held, *(_delivery(entry, table._terms, proved_at) for entry in twice)]
 
-    _patch(LeaseTable, "add", add_all)
+    _patch(HeldTable, "hold", hold_again)
+
+
+def _delivery(entry: Entry, terms: Terms, proved_at: float) -> Delivery:
+    return Delivery(entry, Lease(entry, terms, entry.deliveries, proved_at), Attempt(entry))
 
 
 def _unconfirmed_forgotten() -> None:
@@ -136,12 +143,12 @@ def _ack_apart() -> None:
 
 def _held_on() -> None:
     """What waits is started, however long ago its lease has lapsed."""
-    _after_init(Worker, lambda worker: setattr(worker, "_lease_s", float("inf")))
+    _patch(Lease, "good", lambda lease, now: not lease.lost)
 
 
 def _name_trusted() -> None:
     """What is pending under a name that the user gave is taken for this process's own."""
-    _after_init(Fetcher, lambda fetcher: setattr(fetcher, "_name_is_unique", True))
+    _after_init(Fetcher, lambda fetcher: setattr(fetcher._holdings, "name_is_unique", True))
 
 
 def _no_grace() -> None:
@@ -153,12 +160,10 @@ def _ack_first() -> None:
     """An entry is acked as it comes in, before its handler runs."""
     route = Router.route
 
-    def ack_and_route(router: Router, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            early = Delivery(delivery.key, delivery.entry_id, delivery.fields, 0.0, delivery.leased_at)
-            early.outcome = ACK
-            router._settler.put([early])
-        route(router, deliveries)
+    def ack_and_route(router: Router, entries: Sequence[Entry], proved_at: float) -> None:
+        early = [_delivery(entry, router._table._terms, proved_at) for entry in entries]
+        router._endings.end(early, ACK)
+        route(router, entries, proved_at)
 
     _patch(Router, "route", ack_and_route)
 

@@ -15,7 +15,6 @@ import redis
 
 from streamix_queue import Publisher, Reject, StreamMessage
 from streamix_queue.core.dead_letter import read_letter
-from streamix_queue.core.facts import NullInterceptor
 from streamix_queue.core.message import Timestamps
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.wire import decode, encode
@@ -35,7 +34,7 @@ PAYLOADS: list[dict[str, Any]] = [
 ]
 
 
-class Tracing(NullInterceptor):
+class Tracing:
     """Puts trace fields beside the envelope, as tracing does."""
 
     @contextlib.contextmanager

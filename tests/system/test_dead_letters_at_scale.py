@@ -12,8 +12,9 @@ import pytest
 
 from streamix_queue import StreamMessage
 from streamix_queue.admin import Admin, DeadLetterEntry
+from streamix_queue.core.attempt import Attempt, Failure
 from streamix_queue.core.dead_letter import Origin, dead_letter
-from streamix_queue.core.delivery import Delivery, Failure
+from streamix_queue.core.entry import Entry
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.wire import MESSAGE, build, encode
 from tests.support.command import COMMAND, environment, streamix
@@ -41,10 +42,10 @@ def planted(server: Server, stream: str) -> dict[str, dict[str, str]]:
             for n, kind in enumerate(order[start : start + 1000], start):
                 message = build(EVENT, {"n": n, "kind": kind}, f"message-{n}", NOW)
                 messages.append((kind, message.id))
-                delivery = Delivery(b"s", b"%d-1" % (n + 1), [], 0.0, 0.0)
-                delivery.raw, delivery.message = encode(message, max_bytes=10_000), message
-                delivery.failure = Failure(kind, KINDS[kind][1].format(n=n), "")
-                fields = dead_letter(delivery, Reason.RETRIES_EXHAUSTED, origin, [], f"letter-{n}", NOW)
+                attempt = Attempt(Entry(b"s", b"%d-1" % (n + 1), (), 1, "new", 0.0))
+                attempt.raw, attempt.message = encode(message, max_bytes=10_000), message
+                attempt.failure = Failure(kind, KINDS[kind][1].format(n=n), "")
+                fields = dead_letter(attempt, Reason.RETRIES_EXHAUSTED, origin, [], f"letter-{n}", NOW)
                 assert fields[0] == MESSAGE
                 pipeline.execute_command("XADD", f"{stream}:failed", "*", *fields)
             for (kind, message_id), letter_id in zip(messages, pipeline.execute(), strict=True):

@@ -29,9 +29,9 @@ class Planned:
         self.first_waits: list[int] = []
 
     def notice(self, fact: Fact) -> None:
-        for delivery in fact.deliveries if isinstance(fact, Settled) else ():
-            if isinstance(delivery.outcome, RetryLater) and delivery.attempt == 1:
-                self.first_waits.append(delivery.outcome.delay_ms)
+        for attempt in fact.attempts if isinstance(fact, Settled) else ():
+            if isinstance(attempt.outcome, RetryLater) and attempt.number == 1:
+                self.first_waits.append(attempt.outcome.delay_ms)
 
 
 def _publish(server: Server, stream: str, *data: dict[str, Any], event: str = "thing") -> list[StreamMessage]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from streamix_queue import Publisher, StreamMessage
 from streamix_queue.core.facts import Fact, Settled
+from streamix_queue.core.outcome import DROPPED
 from tests.support.members import Handler, eventually, member, pending
 from tests.support.processes import ConsumerProcess
 from tests.support.servers import Server
@@ -26,7 +27,7 @@ class Dropped:
 
     def notice(self, fact: Fact) -> None:
         if isinstance(fact, Settled):
-            self.events += [d.event for d in fact.deliveries if d.source == "dropped"]
+            self.events += [a.event for a in fact.attempts if a.outcome is DROPPED]
 
 
 def test_each_event_reaches_the_process_that_handles_it_whoever_reads_it(

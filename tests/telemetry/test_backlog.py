@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from streamix_queue.broker.redis.inspect import GroupBacklog, PendingList
 from streamix_telemetry import watch_backlog
+from streamix_telemetry.catalogue import GROUP_CONSUMERS
 from streamix_telemetry.collector import Target, figures
 from tests.support.members import Handler, eventually
 from tests.support.proxy import Proxy
@@ -144,8 +145,8 @@ def test_a_member_is_stale_when_it_is_silent_for_a_lease_and_for_long(lease_s: f
 
     found = {
         labels: value
-        for name, labels, value in figures(Target("", "s", "g", lease_s), backlog)
-        if "consumers" in name
+        for metric, labels, value in figures(Target("", "s", "g", lease_s), backlog)
+        if metric is GROUP_CONSUMERS
     }
 
     assert found == {("s", "g", "active"): active, ("s", "g", "stale"): 4 - active}

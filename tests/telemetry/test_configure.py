@@ -230,7 +230,7 @@ def test_a_console_shows_tracebacks_without_local_variables() -> None:
 IMPORTS = """
 import sys, logging
 import streamix_queue, streamix_telemetry
-import streamix_telemetry.wiring
+import streamix_telemetry.process_telemetry
 import structlog, opentelemetry.trace
 assert not structlog.is_configured()
 assert not logging.getLogger().handlers

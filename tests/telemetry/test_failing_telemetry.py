@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import (
 from prometheus_client import CollectorRegistry
 
 from streamix_queue import Publisher
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.facts import Fact
 from streamix_queue.core.publication import Publication
 from streamix_telemetry import configure_logging
@@ -40,7 +40,7 @@ class Broken:
     def publishing(self, publication: Publication) -> Any:
         raise RuntimeError("at publishing")
 
-    def processing(self, delivery: Delivery) -> Any:
+    def processing(self, attempt: Attempt) -> Any:
         raise RuntimeError("at processing")
 
 
@@ -50,7 +50,7 @@ class BrokenScope(Broken):
     def publishing(self, publication: Publication) -> Any:
         return self._scope()
 
-    def processing(self, delivery: Delivery) -> Any:
+    def processing(self, attempt: Attempt) -> Any:
         return self._scope()
 
     @contextmanager

@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import structlog
 
-from streamix_queue import Reject, StreamMessage
+from streamix_queue import BacklogFull, Publisher, Reject, StreamMessage
+from streamix_queue.core import facts
+from streamix_queue.core.keys import Keys
+from streamix_queue.core.retention import Pin
 from streamix_telemetry import configure_logging
-from streamix_telemetry.logs import printable
+from streamix_telemetry.logs import LogObserver, printable
 from tests.support.members import Handler, eventually
 from tests.support.servers import Server
 from tests.telemetry.scenes import EVENT, consuming, fail_until, publish
@@ -186,7 +189,8 @@ def test_each_change_of_state_is_one_line_however_long_it_lasts(
 
     assert line["level"] == "warning"
     events = [line["event"] for line in lines.all() if line["logger"] == "streamix_queue"]
-    assert events == [
+    assert events.count("actor.started") == 7, "one worker, and six actors of the channel"
+    assert [event for event in events if event != "actor.started"] == [
         "group.created",
         "consumer.started",
         "redis.disconnected",
@@ -236,6 +240,164 @@ def test_printable_text_is_left_alone() -> None:
     assert printable("größer als 5 €") == "größer als 5 €"
     assert printable("a\nb\x00\ud800") == "a\\nb\\x00\\ud800"
     assert printable("x" * 300) == "x" * 200 + "…"
+
+
+HOSTILE_GROUP = 'x\x1b[2J\r\n{"level":"info"}\u202e'
+
+
+def line_of(lines: Lines, fact: facts.Fact) -> dict[str, Any]:
+    LogObserver("orders", "billing").notice(fact)
+    (line,) = lines.all()
+    del line["timestamp"]
+    assert (line.pop("stream"), line.pop("group"), line.pop("logger")) == (
+        "orders",
+        "billing",
+        "streamix_queue",
+    )
+    return line
+
+
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (
+            facts.GroupCreated("orders", "billing", "0-0", 3),
+            {"event": "group.created", "level": "info", "start": "0-0", "existing_entries": 3},
+        ),
+        (
+            facts.GroupCreated("orders", "billing", "0-0", 3, again=True),
+            {"event": "group.created_again", "level": "error", "start": "0-0", "existing_entries": 3},
+        ),
+        (
+            facts.Draining(2, 4.5),
+            {"event": "consumer.draining", "level": "info", "running": 2, "timeout_s": 4.5},
+        ),
+        (
+            facts.Drained(0, 1.23456),
+            {"event": "consumer.stopped", "level": "info", "abandoned": 0, "after_s": 1.235},
+        ),
+        (
+            facts.Drained(1, 1.0),
+            {"event": "consumer.stopped", "level": "error", "abandoned": 1, "after_s": 1.0},
+        ),
+        (
+            facts.BrokerDown("BrokerUnavailable", "no\nroute"),
+            {
+                "event": "redis.disconnected",
+                "level": "error",
+                "error_type": "BrokerUnavailable",
+                "error": "no\\nroute",
+            },
+        ),
+        (facts.BrokerUp(1.23456), {"event": "redis.reconnected", "level": "warning", "after_s": 1.235}),
+        (facts.Reclaimed(3), {"event": "messages.reclaimed", "level": "warning", "count": 3}),
+        (
+            facts.Trimmed("orders", "1-1", held=True),
+            {
+                "event": "message.trimmed",
+                "level": "error",
+                "key": "orders",
+                "entry_id": "1-1",
+                "held": True,
+            },
+        ),
+        (facts.Unreadable(), {"event": "retry.unreadable", "level": "error"}),
+        (
+            facts.ActorStarted("fetcher"),
+            {"event": "actor.started", "level": "debug", "actor": "fetcher"},
+        ),
+        (
+            facts.ActorCrashed("fetcher", "ValueError", "line 1\nline\x1b 2\n"),
+            {
+                "event": "actor.crashed",
+                "level": "error",
+                "actor": "fetcher",
+                "error_type": "ValueError",
+                "traceback": "line 1\nline\\x1b 2",
+            },
+        ),
+        (
+            facts.ActorRestarted("fetcher", 2),
+            {"event": "actor.restarted", "level": "warning", "actor": "fetcher", "attempt": 2},
+        ),
+        (
+            facts.ActorStalled("fetcher", 30.04),
+            {"event": "actor.stalled", "level": "error", "actor": "fetcher", "after_s": 30.0},
+        ),
+        (
+            facts.ActorOverran("fetcher", 10.04),
+            {"event": "actor.overran", "level": "error", "actor": "fetcher", "after_s": 10.0},
+        ),
+        (
+            facts.ActorOverran("worker-3", 10.0),
+            {"event": "actor.overran", "level": "warning", "actor": "worker-3", "after_s": 10.0},
+        ),
+        (
+            facts.StreamTrimmed("orders", 7, 3),
+            {"event": "stream.trimmed", "level": "debug", "count": 7, "length": 3},
+        ),
+        (
+            facts.StreamPinned("orders", (Pin(HOSTILE_GROUP, "1-1", 7200.4, 0),), 1),
+            {
+                "event": "stream.pinned",
+                "level": "warning",
+                "pins": [
+                    {
+                        "group": 'x\\x1b[2J\\r\\n{"level":"info"}\\u202e',
+                        "behind_s": 7200,
+                        "pending": 0,
+                    }
+                ],
+                "count": 1,
+            },
+        ),
+        (facts.StreamUnpinned("orders"), {"event": "stream.unpinned", "level": "info"}),
+        (
+            facts.NamesRemoved(("a", "b\n")),
+            {"event": "consumers.removed", "level": "info", "names": ["a", "b\\n"], "count": 2},
+        ),
+        (
+            facts.UpkeepRefused("trim", "BrokerRefused", "NOPERM\n"),
+            {
+                "event": "upkeep.refused",
+                "level": "warning",
+                "chore": "trim",
+                "error_type": "BrokerRefused",
+                "error": "NOPERM\\n",
+            },
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_fact_has_its_line(lines: Lines, fact: facts.Fact, expected: dict[str, Any]) -> None:
+    assert line_of(lines, fact) == expected
+
+
+def test_a_pause_and_its_end_are_a_line_each(any_server: Server, stream: str, lines: Lines) -> None:
+    paused = Keys(stream, "g").paused
+    with any_server.client() as client, consuming(any_server, stream, Handler()) as consumer:
+        client.hset(paused, EVENT, 1)
+        eventually(lambda: lines.all("event.paused"))
+        client.hdel(paused, EVENT)
+        eventually(lambda: lines.all("event.resumed"))
+        assert consumer.running
+
+    line = lines.one("event.paused")
+    assert (line["event_name"], line["level"], line["parked"], line["group"]) == (EVENT, "warning", 0, "g")
+    assert line["consumer"]
+
+
+def test_a_publisher_that_is_held_back_says_so_once(any_server: Server, stream: str, lines: Lines) -> None:
+    with Publisher(any_server.url, stream, max_backlog=3, on_full="raise") as publisher:
+        for _ in range(3):
+            publisher.publish("thing", {}, group="slow")
+        for _ in range(5):
+            with pytest.raises(BacklogFull):
+                publisher.publish("thing", {})
+
+    line = lines.one("publish.held_back")
+    assert (line["level"], line["behind"], line["backlog"], line["limit"]) == ("warning", "slow", 3, 3)
+    assert line["stream"] == stream
 
 
 UNCONFIGURED = """

@@ -10,10 +10,11 @@ import pytest
 
 from streamix_queue import BrokerError, Publisher
 from streamix_queue.core import facts
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.outcome import ACK
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.wire import carrier_fields
+from streamix_telemetry.catalogue import WORKERS
 from streamix_telemetry.metrics import consumer_gauges
 from tests.support.members import Handler, eventually, member
 from tests.support.proxy import Proxy
@@ -22,7 +23,7 @@ from tests.telemetry.scenes import EVENT, consuming, fail_until, publish
 
 
 class Recorder:
-    """Writes down every fact; a `Publication` or `Delivery` as it was when its scope ended."""
+    """Writes down every fact; a `Publication` or `Attempt` as it was when its scope ended."""
 
     def __init__(self) -> None:
         self.facts: list[facts.Fact] = []
@@ -45,10 +46,10 @@ class Recorder:
             self.published.append((publication.batch, list(publication.sizes), list(publication.entry_ids)))
 
     @contextmanager
-    def processing(self, delivery: Delivery) -> Any:
-        before = delivery.outcome
+    def processing(self, attempt: Attempt) -> Any:
+        before = attempt.outcome
         yield
-        self.processed.append((before, delivery.outcome, delivery.failure, threading.current_thread().name))
+        self.processed.append((before, attempt.outcome, attempt.failure, threading.current_thread().name))
 
 
 def test_a_publish_tells_its_interceptor_the_ids_and_writes_what_it_asked_for(
@@ -130,8 +131,8 @@ def test_facts_tell_when_it_was_sent_and_when_it_was_confirmed(any_server: Serve
         eventually(lambda: seen.of(facts.Settled))
 
     (settled,) = seen.of(facts.Settled)
-    (delivery,) = settled.deliveries
-    assert delivery.read_at <= delivery.started_at <= delivery.finished_at <= settled.sent_at <= settled.at
+    (attempt,) = settled.attempts
+    assert attempt.entry.read_at <= attempt.started_at <= attempt.finished_at <= settled.sent_at <= settled.at
     called = {fact.command for fact in seen.of(facts.Called)}
     assert {"connect", "ensure_group", "register", "settle", "due"} <= called
 
@@ -195,7 +196,7 @@ def test_a_taken_over_entry_is_told_before_it_runs(any_server: Server, stream: s
     class Order:
         def notice(self, fact: facts.Fact) -> None:
             if isinstance(fact, facts.Reclaimed):
-                order.append(f"reclaimed {[delivery.entry_id for delivery in fact.deliveries]}")
+                order.append(f"reclaimed {[attempt.entry.id for attempt in fact.attempts]}")
 
     publish(any_server, stream)
     with any_server.client() as client:
@@ -218,11 +219,11 @@ def test_a_running_consumer_can_be_looked_at(any_server: Server, stream: str) ->
     publish(any_server, stream, 3)
     with consuming(any_server, stream, handler, concurrency=1) as consumer:
         assert inside.wait(10)
-        assembly = consumer._assembly
-        assert assembly is not None
-        eventually(lambda: assembly.vitals().held == 3)
-        vitals = assembly.vitals()
-        gauges = {(name, labels): value for name, labels, value in consumer_gauges(stream, "g", vitals)}
+        run = consumer._run
+        assert run is not None
+        eventually(lambda: run.vitals().held == 3)
+        vitals = run.vitals()
+        gauges = {(gauge.metric, gauge.labels): gauge.value for gauge in consumer_gauges(stream, "g", vitals)}
         go_on.set()
 
     names = {actor.name for actor in vitals.actors}
@@ -231,5 +232,5 @@ def test_a_running_consumer_can_be_looked_at(any_server: Server, stream: str) ->
     assert (vitals.workers, vitals.running, vitals.draining, vitals.outage_s) == (1, 1, False, 0.0)
     assert vitals.oldest_running_s > 0
     assert vitals.capacity >= vitals.held
-    assert gauges["streamix_workers", ("g", "busy")] == 1
+    assert gauges[WORKERS, ("g", "busy")] == 1
     assert sum(vitals.mailboxes.values()) <= 2

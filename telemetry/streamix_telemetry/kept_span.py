@@ -1,26 +1,18 @@
-"""What is kept of a span on a delivery, until it is settled and told in metrics and log lines."""
+"""What is kept of a span on a attempt, until it is settled and told in metrics and log lines."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from opentelemetry.trace import Span, SpanContext
 
-from streamix_queue.core.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.wire import TRACEPARENT
+from streamix_telemetry.trace_context import Ids, ids_as_text
 
-__all__ = ["Ids", "Kept", "ids_of", "sampled_ids"]
-
-
-class Ids(NamedTuple):
-    """A span's ids as hexadecimal text, as logs and exemplars show them."""
-
-    trace_id: str
-    span_id: str
+__all__ = ["Kept", "ids_of", "sampled_ids"]
 
 
 class Kept:
-    """What the tracing interceptor leaves in ``Delivery.span``.
+    """What the tracing interceptor leaves in ``Attempt.span``.
 
     Attributes:
         context: Of the process span. The span itself is large, and is let go when it ends.
@@ -36,17 +28,17 @@ class Kept:
         self.recorded: bool = span.is_recording()
 
 
-def ids_of(delivery: Delivery) -> Ids | None:
+def ids_of(attempt: Attempt) -> Ids | None:
     """The ids of the attempt's span; else the ids that the message carries; else None."""
-    kept = delivery.span
+    kept = attempt.span
     if isinstance(kept, Kept):
         return _ids(kept.context)
-    return _carried(delivery)
+    return _carried(attempt)
 
 
-def sampled_ids(delivery: Delivery) -> Ids | None:
+def sampled_ids(attempt: Attempt) -> Ids | None:
     """The ids of the attempt's span if it was sampled: others lead nowhere."""
-    kept = delivery.span
+    kept = attempt.span
     if not isinstance(kept, Kept):
         return None
     context = kept.context
@@ -54,12 +46,12 @@ def sampled_ids(delivery: Delivery) -> Ids | None:
 
 
 def _ids(context: SpanContext) -> Ids | None:
-    return Ids(f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+    return ids_as_text(context) if context.is_valid else None
 
 
-def _carried(delivery: Delivery) -> Ids | None:
+def _carried(attempt: Attempt) -> Ids | None:
     """Read from the W3C field, when nobody traces here but somebody did before."""
-    extras = delivery.extras
+    extras = attempt.extras
     for name, value in zip(extras[::2], extras[1::2], strict=False):
         if name == TRACEPARENT:
             parts = value[:60].decode("ascii", "replace").split("-")

@@ -1,4 +1,4 @@
-"""Metrics of retention and of publishers that are held back."""
+"""Facts as metrics: retention, and publishers that are held back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 
 from streamix_queue import BacklogFull, Publisher
 from streamix_queue.core.facts import BackpressureEnded, StreamTrimmed
-from streamix_telemetry.cells import store_for
 from streamix_telemetry.metrics import ConsumerMetrics, PublisherMetrics
+from streamix_telemetry.registry_store import store_for
 from tests.support.servers import Server
 from tests.telemetry.pages import Page
 from tests.telemetry.scenes import EVENT

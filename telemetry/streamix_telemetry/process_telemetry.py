@@ -11,20 +11,26 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from streamix_queue.core.facts import Fact, Interceptor, Observer, ReplayInterceptor
+from streamix_queue.core.facts import (
+    Fact,
+    Observer,
+    ProcessInterceptor,
+    PublishInterceptor,
+    ReplayInterceptor,
+)
 from streamix_queue.core.vitals import Vitals
 from streamix_telemetry import settings
-from streamix_telemetry.cells import Gauge, store_for
 from streamix_telemetry.collector import Target, backlog_for
 from streamix_telemetry.health import HealthServer, port_of_process
 from streamix_telemetry.logs import LogContext, LogObserver
+from streamix_telemetry.metric_kinds import Sample
 from streamix_telemetry.metrics import ConsumerMetrics, PublisherMetrics, ReplayMetrics, consumer_gauges
 from streamix_telemetry.probes import ConsumerProbe
 from streamix_telemetry.publish_tracing import PublisherTracing
+from streamix_telemetry.registry_store import store_for
 from streamix_telemetry.replay_tracing import ReplayTracing
 from streamix_telemetry.trace_names import server_attributes
 from streamix_telemetry.tracing import ConsumerTracing
-from streamix_telemetry.upkeep_logs import UpkeepLogs
 from streamix_telemetry.watched_broker import watched
 
 __all__ = [
@@ -86,7 +92,7 @@ class ConsumerTelemetry:
         self._target: Target | None = None
         self._metrics: ConsumerMetrics | None = None
         self.observers: list[Observer] = []
-        self.interceptors: list[Interceptor] = []
+        self.interceptors: list[ProcessInterceptor] = []
         self.new_context: Callable[[], Context] = Context
         if chosen.metrics:
             self._metrics = ConsumerMetrics(store_for(self._registry), stream, group)
@@ -100,7 +106,7 @@ class ConsumerTelemetry:
             # Within the span, whose ids it binds.
             context = LogContext(stream, group)
             self.interceptors.append(context)
-            self.observers += (context, LogObserver(stream, group), UpkeepLogs(stream, group))
+            self.observers += (context, LogObserver(stream, group))
             self.new_context = context.new_context
 
     @property
@@ -144,7 +150,7 @@ class ConsumerTelemetry:
             self._probe.close()
             self._probe = None
 
-    def _gauges(self) -> Iterator[Gauge]:
+    def _gauges(self) -> Iterator[Sample]:
         if self._metrics is not None and self._vitals is not None:
             yield from consumer_gauges(self._stream, self._group, self._vitals())
             yield from self._metrics.gauges()
@@ -160,13 +166,13 @@ class PublisherTelemetry:
     def __init__(self, redis_url: str, stream: str) -> None:
         chosen = settings.current()
         self.observers: list[Observer] = []
-        self.interceptors: list[Interceptor] = []
+        self.interceptors: list[PublishInterceptor] = []
         if chosen.metrics:
             self.observers.append(PublisherMetrics(store_for(chosen.registry), stream))
         if chosen.traces:
             self.interceptors.append(PublisherTracing(chosen.trace, server_attributes(redis_url), stream))
         if chosen.logs:
-            self.observers.append(UpkeepLogs(stream))
+            self.observers.append(LogObserver(stream))
 
 
 class AdminTelemetry:
