@@ -109,9 +109,13 @@ class BrokerError(StreamixError):
     """Redis refused or could not be reached; the text never holds a secret.
 
     Attributes:
+        code: What Redis calls it, such as ``"OOM"`` or ``"BUSYGROUP"``; ``"NOKEY"`` for its ``ERR no
+            such key``, which has no code of its own; ``"ERR"`` for what nobody has to tell apart. ``""`` if
+            Redis did not answer.
         written: After ``publish_many()``: the indexes of the events that surely are on the stream.
     """
 
+    code: str = ""
     written: tuple[int, ...] = ()
 
 
@@ -135,18 +139,25 @@ class BrokerRefused(BrokerError):
 class GroupMissing(BrokerError):
     """The stream or the consumer group is gone and has to be created again."""
 
+    code = "NOGROUP"
+
 
 class WrongKeyType(BrokerError):
     """A key of ours holds another type. Nothing was written; an operator has to look."""
+
+    code = "WRONGTYPE"
 
 
 class OutOfMemory(BrokerError):
     """Redis reached ``maxmemory``. Nothing was written; acks and reads still work."""
 
+    code = "OOM"
+
 
 class NotEnoughReplicas(BrokerUnavailable):
     """``min-replicas-to-write`` is not met. Nothing was written."""
 
+    code = "NOREPLICAS"
     nothing_done = True
 
 

@@ -38,7 +38,7 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     if isinstance(length, BrokerError):
         raise length
     if isinstance(infos, BrokerError):
-        if "no such key" in str(infos):
+        if infos.code == "NOKEY":
             return Backlog("", 0)
         raise infos
     groups = [_read(stream, facts) for facts in facts_of(infos)]

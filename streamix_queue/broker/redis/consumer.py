@@ -14,7 +14,6 @@ from streamix_queue.broker.protocol import (
     Entry,
     Taken,
 )
-from streamix_queue.broker.redis.errors import is_unknown_script
 from streamix_queue.broker.redis.groups import group_names
 from streamix_queue.broker.redis.link import Call, Link, load_script
 from streamix_queue.broker.redis.settle import SettleCalls, script_text
@@ -98,7 +97,11 @@ class RedisConsumerBroker(RedisUpkeep):
 
     def _run_unknown_scripts(self, calls: Sequence[Call], replies: list[Any]) -> None:
         """Load and run again what the server did not know: it was restarted, or flushed."""
-        unknown = [i for i, reply in enumerate(replies) if is_unknown_script(reply)]
+        unknown = [
+            i
+            for i, reply in enumerate(replies)
+            if isinstance(reply, BrokerError) and reply.code == "NOSCRIPT"
+        ]
         if unknown:
             again: list[Call] = [("EVAL", script_text(calls[i]), *calls[i][2:]) for i in unknown]
             for i, reply in zip(unknown, self._link.calls(again), strict=True):
@@ -211,7 +214,7 @@ def ensure_group(link: Link, key: bytes, group: bytes, start: str) -> int | None
     try:
         link.call("XGROUP", "CREATE", key, group, start, "MKSTREAM")
     except BrokerError as error:
-        if "BUSYGROUP" in str(error) or _exists_already(link, key, group, error):
+        if error.code == "BUSYGROUP" or _exists_already(link, key, group, error):
             return None
         raise
     length: int = link.call("XLEN", key)

@@ -54,8 +54,7 @@ class RedisDoctorBroker:
         whoami, *replies = self._ask([("ACL", "WHOAMI"), *calls.values()])
         user = whoami.decode(errors="replace") if isinstance(whoami, bytes) else ""
         refused = zip(calls, replies, strict=True)
-        # redis-py takes the code NOPERM away, and servers differ in the capital.
-        return user, [name for name, reply in refused if "no permissions" in _error(reply).lower()]
+        return user, [name for name, reply in refused if _code(reply) == "NOPERM"]
 
     def types(self, keys: Sequence[bytes]) -> list[str]:
         """The type of each key: ``none``, ``stream``, … or ``""`` if it may not be asked."""
@@ -143,8 +142,8 @@ class RedisDoctorBroker:
         return self._link.calls(commands) if commands else []
 
 
-def _error(reply: object) -> str:
-    return str(reply) if isinstance(reply, BrokerError) else ""
+def _code(reply: object) -> str:
+    return reply.code if isinstance(reply, BrokerError) else ""
 
 
 def _whole(text: bytes) -> bool:

@@ -18,7 +18,7 @@ import redis
 from redis.exceptions import MovedError
 
 from streamix_queue.broker.redis.endpoint import Endpoint
-from streamix_queue.broker.redis.errors import classify, is_unknown_script
+from streamix_queue.broker.redis.errors import classify
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable
 
 __all__ = ["Link", "Script", "load_script"]
@@ -27,6 +27,9 @@ Argument = bytes | str | int
 Call = tuple[Argument, ...]
 _BROKEN = (redis.ConnectionError, redis.TimeoutError, OSError)
 _MAX_HOPS = 3
+# Only another server can do better, and only a new connection can find it: a demoted primary keeps
+# answering READONLY, and one that lost its replicas may have been replaced.
+_UNFIT = frozenset({"MASTERDOWN", "NOREPLICAS", "READONLY", "UNBLOCKED"})
 
 
 class Script:
@@ -145,7 +148,7 @@ class Link:
             # All our keys are in one slot, so mostly all or none; while it moves some may be served.
             if len(moved) == replies and hops > 0:
                 return self._send_packed(packed, replies, hops - 1)
-        elif any(isinstance(answer, BrokerUnavailable) for answer in answers):
+        else:
             self._drop_if_unfit(answers)
         return answers
 
@@ -164,7 +167,7 @@ class Link:
         try:
             return self.call("EVALSHA", script.digest, len(keys), *keys, *args)
         except BrokerError as error:
-            if not is_unknown_script(error):
+            if error.code != "NOSCRIPT":
                 raise
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 
@@ -175,9 +178,7 @@ class Link:
         return kind
 
     def _drop_if_unfit(self, answers: Sequence[object]) -> None:
-        # A demoted primary keeps answering READONLY: only a new connection can find another.
-        text = " ".join(str(answer) for answer in answers if isinstance(answer, BrokerError))
-        if any(code in text for code in ("READONLY", "UNBLOCKED", "MASTERDOWN", "replica")):
+        if any(isinstance(answer, BrokerError) and answer.code in _UNFIT for answer in answers):
             self.close()
 
     def sibling(self, timeout_s: float) -> Link:

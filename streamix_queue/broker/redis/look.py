@@ -17,7 +17,7 @@ _COUNT_BELOW = load_script("count_below")
 _OUTLINE = load_script("outline")
 _PAST_ALL = b"18446744073709551615-18446744073709551615"
 _MAX_EVENTS = 100
-_MISSING = ("no such key", "NOGROUP")
+_MISSING = ("NOKEY", "NOGROUP")
 
 
 class PendingRow(NamedTuple):
@@ -116,7 +116,7 @@ class RedisLookBroker:
         replies = self._link.calls(commands) if commands else []
         for n, reply in enumerate(replies):
             if isinstance(reply, BrokerError):
-                if not any(code in str(reply) for code in _MISSING):
+                if reply.code not in _MISSING:
                     raise reply
                 replies[n] = None
         return replies
