@@ -1,4 +1,8 @@
-"""Every exception of the library: what a handler may raise, and what a caller may catch."""
+"""The exceptions of the library: what a handler may raise, and what a caller may catch.
+
+Two kinds of error stand with the part that raises them, for they carry what it knows: of the embedded
+server and of a replay. They, too, are `StreamixError`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ __all__ = [
     "ConfigError",
     "DrainTimeout",
     "GroupMissing",
+    "HandlerTimeout",
     "InvalidMessage",
     "InvalidMessageType",
     "Malformed",
@@ -29,7 +34,7 @@ __all__ = [
 
 
 class StreamixError(Exception):
-    """Base of every error that the library raises on its own account."""
+    """Base of every error that the library raises. Not of what a handler raises: `Retry` and `Reject`."""
 
 
 # --- what a handler may raise ---------------------------------------------------------------
@@ -196,7 +201,11 @@ class BacklogFull(StreamixError):
         return type(self), (str(self), self.group, self.backlog), {"written": self.written}
 
 
-# --- how a consumer ends -------------------------------------------------------------------------
+# --- how an attempt or a consumer ends ------------------------------------------------------------
+
+
+class HandlerTimeout(StreamixError, TimeoutError):
+    """A handler ran longer than its ``timeout_ms``. Never raised to a caller: why an attempt failed."""
 
 
 class DrainTimeout(StreamixError):
