@@ -95,7 +95,7 @@ def _undelivered(link: Link, key: bytes, after: bytes, enough: int) -> int:
     count = 0
     while count < enough:
         page = min(_PAGE, enough - count)
-        found, after = link.script(_COUNT, [key], after, page)
+        found, after = link.script(_COUNT, [key], b"(" + after, "+", page)
         count += found
         if found < page:
             break

@@ -31,7 +31,7 @@ _TAKE = load_script("take")
 _SUSPECT = load_script("suspect")
 _DUE = load_script("due")
 _PROMOTE = load_script("promote")
-_DISCARD = load_script("discard")
+_CANCEL = load_script("cancel")
 _REGISTER = load_script("register")
 _DEPART = load_script("depart")
 
@@ -149,7 +149,7 @@ class RedisConsumerBroker(RedisUpkeep):
         return moved
 
     def discard_delayed(self, member: bytes, fields: Sequence[bytes]) -> None:
-        self._link.script(_DISCARD, [self._keys.delayed, self._keys.failed], member, *fields)
+        self._link.script(_CANCEL, [self._keys.delayed, self._keys.failed], member, *fields)
 
     def register(self, events: Sequence[str]) -> None:
         self._link.script(_REGISTER, [self._keys.handlers], HANDLER_TTL_MS, *events)

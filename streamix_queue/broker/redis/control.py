@@ -14,7 +14,7 @@ __all__ = ["RedisControlBroker"]
 
 _RUN_NOW = load_script("run_now")
 _CANCEL = load_script("cancel")
-_COUNT_BELOW = load_script("count_below")
+_COUNT = load_script("count")
 _MAX_EVENTS = 1000
 _PER_COUNT = 200
 
@@ -68,7 +68,7 @@ class RedisControlBroker:
         count, start = 0, b"-"
         while count < enough:
             page = min(_PER_COUNT, enough - count)
-            found, last = self._link.script(_COUNT_BELOW, [keys.stream], start, floor, page)
+            found, last = self._link.script(_COUNT, [keys.stream], start, f"({floor}", page)
             count += found
             if found < page:
                 break

@@ -8,6 +8,7 @@ connections and leaves its client, its pool and its retries aside.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Sequence
 from hashlib import sha1
@@ -27,6 +28,7 @@ Argument = bytes | str | int
 Call = tuple[Argument, ...]
 _BROKEN = (redis.ConnectionError, redis.TimeoutError, OSError)
 _MAX_HOPS = 3
+_USES = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
 # Only another server can do better, and only a new connection can find it: a demoted primary keeps
 # answering READONLY, and one that lost its replicas may have been replaced.
 _UNFIT = frozenset({"MASTERDOWN", "NOREPLICAS", "READONLY", "UNBLOCKED"})
@@ -42,10 +44,20 @@ class Script:
 
 
 def load_script(name: str) -> Script:
-    """The script ``scripts/<name>.lua`` with the common prelude in front of it."""
-    folder = resources.files("streamix_queue.broker").joinpath("scripts")
-    prelude = folder.joinpath("_lease.lua").read_text("utf-8")
-    return Script(prelude + folder.joinpath(f"{name}.lua").read_text("utf-8"))
+    """The script ``scripts/<name>.lua``, in front of it the parts that it names after ``-- uses:``."""
+    texts: dict[str, str] = {}
+    _load_text(name, texts)
+    return Script("".join(texts.values()))
+
+
+def _load_text(path: str, texts: dict[str, str]) -> None:
+    """Add a script to ``texts``, after the parts that it uses and those that they use: each once."""
+    text = resources.files("streamix_queue.broker").joinpath(f"scripts/{path}.lua").read_text("utf-8")
+    for part in _USES.findall(text):
+        for name in part.split():
+            if f"parts/{name}" not in texts:
+                _load_text(f"parts/{name}", texts)
+    texts[path] = text
 
 
 class Link:

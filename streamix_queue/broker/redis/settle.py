@@ -13,7 +13,7 @@ from streamix_queue.core import commands
 from streamix_queue.core.commands import Command, Fence, Verdict
 from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.wire import frame
+from streamix_queue.core.wire import OVERFLOW, frame
 
 __all__ = ["SettleCalls", "script_text"]
 
@@ -27,7 +27,6 @@ _BY_DIGEST = {script.digest: script for script in (_RETRY_LATER, _DEAD_LETTER, _
 _MOST_RETRIES = 64
 _MOST_BYTES = 256 * 1024
 _MAX_PARTS = 7000
-_OVERFLOW = b"streamix.overflow"
 
 
 def script_text(call: Call) -> bytes:
@@ -162,7 +161,7 @@ def _unpackable(fields: Sequence[bytes]) -> Sequence[bytes]:
     """What a script can pass on, for Lua's unpack() gives up at 8000: the rest in one field, whole."""
     if len(fields) <= _MAX_PARTS:
         return fields
-    return [*fields[:_MAX_PARTS], _OVERFLOW, frame(fields[_MAX_PARTS:])]
+    return [*fields[:_MAX_PARTS], OVERFLOW, frame(fields[_MAX_PARTS:])]
 
 
 def _evalsha(digest: bytes, keys: tuple[bytes, ...]) -> Call:
