@@ -1,4 +1,4 @@
-"""The publisher's side of the broker without Redis; see `memory`."""
+"""What the publisher asks, without Redis; mirrors `redis.publisher`."""
 
 from __future__ import annotations
 

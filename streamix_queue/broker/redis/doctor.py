@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from streamix_queue.broker.redis import upkeep as redis_upkeep
+from streamix_queue.broker.redis import retention
 from streamix_queue.broker.redis.groups import Facts, facts_of, latest_events
 from streamix_queue.broker.redis.link import Argument, Link
 from streamix_queue.core.acl_probes import probes
@@ -91,7 +91,7 @@ class RedisDoctorBroker:
     def pins(self, keys: Keys) -> Trimming:
         """The groups that hold the stream back. Nothing is trimmed."""
         try:
-            return redis_upkeep.trim(self._link, keys.stream, DEFAULT_KEEP_MS, 0, PINNED_AFTER_MS)
+            return retention.trim(self._link, keys.stream, DEFAULT_KEEP_MS, 0, PINNED_AFTER_MS)
         except BrokerUnavailable:
             raise
         except BrokerError:

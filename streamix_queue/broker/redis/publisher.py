@@ -74,7 +74,7 @@ class RedisPublisherBroker:
 
     def close(self) -> None:
         idle, self._idle = self._idle, deque()
-        if self._pid == os.getpid():  # a parent's sockets are not ours to say goodbye on
+        if self._pid == os.getpid():  # else they are the parent's, which goes on using them
             for link in idle:
                 link.close()
 

@@ -118,7 +118,7 @@ class SettleCalls:
             call = _evalsha(_HAND_BACK.digest, (command.fences[0].key, keys.nudge))
             return [(*call, *self._whose, command.idle_ms, *_pairs(command.fences))]
         assert isinstance(command, commands.Absolve)
-        fields = [keys.suspect_field(lease.key, lease.entry_id) for lease in command.fences]
+        fields = [keys.suspect_field(fence.key, fence.entry_id) for fence in command.fences]
         return [("HDEL", keys.suspects, *fields)]
 
     def _parts(self, indexes: Sequence[int]) -> Iterator[list[int]]:
@@ -144,17 +144,17 @@ class SettleCalls:
         keys = self._keys
         flat: list[Argument] = []
         for retry in map(self._retry, indexes):
-            lease = retry.fence
+            fence = retry.fence
             member = frame([retry.event.encode(), *_unpackable(retry.fields)])
-            flat += (lease.entry_id, lease.deliveries, int(lease.or_absent))
-            flat += (keys.suspect_field(key, lease.entry_id), retry.delay_ms, member)
+            flat += (fence.entry_id, fence.deliveries, int(fence.or_absent))
+            flat += (keys.suspect_field(key, fence.entry_id), retry.delay_ms, member)
         call = _evalsha(_RETRY_LATER.digest, (key, keys.delayed, keys.suspects))
         return (*call, *self._whose, int(keys.is_inbox(key)), *flat)
 
-    def _fence(self, lease: Fence) -> Call:
-        field = self._keys.suspect_field(lease.key, lease.entry_id)
-        inbox = int(self._keys.is_inbox(lease.key))
-        return (*self._whose, lease.entry_id, lease.deliveries, int(lease.or_absent), inbox, field)
+    def _fence(self, fence: Fence) -> Call:
+        field = self._keys.suspect_field(fence.key, fence.entry_id)
+        inbox = int(self._keys.is_inbox(fence.key))
+        return (*self._whose, fence.entry_id, fence.deliveries, int(fence.or_absent), inbox, field)
 
 
 def _unpackable(fields: Sequence[bytes]) -> Sequence[bytes]:
@@ -168,10 +168,10 @@ def _evalsha(digest: bytes, keys: tuple[bytes, ...]) -> Call:
     return ("EVALSHA", digest, len(keys), *keys)
 
 
-def _pairs(leases: Sequence[Fence]) -> list[Argument]:
+def _pairs(fences: Sequence[Fence]) -> list[Argument]:
     flat: list[Argument] = []
-    for lease in leases:
-        flat += (lease.entry_id, lease.deliveries)
+    for fence in fences:
+        flat += (fence.entry_id, fence.deliveries)
     return flat
 
 
