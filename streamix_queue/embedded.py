@@ -229,7 +229,7 @@ class EmbeddedServer:
             try:
                 self._launch()
                 break
-            except _PortTaken:
+            except PortTaken:
                 if self._wanted_port or attempt == _PORT_ATTEMPTS - 1:
                     raise
 
@@ -275,11 +275,11 @@ class EmbeddedServer:
             tail = log.read().decode(errors="replace").strip().splitlines()[-10:]
         text = "\n  ".join([f"{self.binary} {what}. The end of its log:", *tail])
         if any("Address already in use" in line for line in tail):
-            return _PortTaken(f"port {self._port} of 127.0.0.1 is already in use. {text}")
+            return PortTaken(f"port {self._port} of 127.0.0.1 is already in use. {text}")
         return EmbeddedServerError(text)
 
 
-class _PortTaken(EmbeddedServerError):
+class PortTaken(EmbeddedServerError):
     """The start may be tried again with another port, if the port was ours to choose."""
 
 

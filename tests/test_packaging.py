@@ -54,6 +54,7 @@ def test_every_module_and_script_is_inside(unpacked: Path) -> None:
     assert wanted <= inside
     assert {"streamix_queue/py.typed", "streamix_telemetry/py.typed"} <= inside
     assert any(name.endswith(".lua") for name in inside)
+    assert any("/scripts/parts/" in name and name.endswith(".lua") for name in inside)
 
 
 def test_the_metadata_says_what_it_should(unpacked: Path) -> None:

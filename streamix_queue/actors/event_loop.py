@@ -10,7 +10,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
-from streamix_queue.core.outcome import HandlerTimeout
+from streamix_queue.core.errors import HandlerTimeout
 
 __all__ = ["EventLoop"]
 

@@ -1,4 +1,7 @@
-"""What the actors ask of Redis. One method is one round trip; no policy and no threads here.
+"""What the actors and the publisher ask of Redis. No policy and no threads here.
+
+One method is one round trip, unless it says otherwise. Beyond that any may open the connection first,
+ask another node that a cluster points to, and send a script's text to a server that did not know it.
 
 Two implementations keep it: `redis` and, for tests, `memory`; one conformance suite holds both.
 Every method may raise `BrokerUnavailable` (outcome unknown), `BrokerRefused`, `GroupMissing`,
@@ -106,7 +109,7 @@ class UpkeepBroker(Protocol):
     def take_duty(self, keep_ms: int | None, ttl_ms: int) -> Duty:
         """Note how long this group wants everything kept; ask whether to clear up, for ``ttl_ms``.
 
-        One member at a time has the turn of the stream, and one that of its group; whoever has
+        One member at a time has the duty for the stream, and one that for its group; whoever has
         it keeps it by asking again. Only economy rests on it.
         """
         ...
@@ -133,7 +136,10 @@ class UpkeepBroker(Protocol):
         ...
 
     def forget_suspects(self, cursor: int, count: int) -> tuple[int, int]:
-        """Forget suspects that are pending for nobody: (next cursor, how many). 0 begins and ends."""
+        """Forget suspects that are pending for nobody: (next cursor, how many). 0 begins and ends.
+
+        Two round trips if there are suspects among the ``count`` (or some more) that are looked at.
+        """
         ...
 
     def pause(self, events: Sequence[str]) -> int:
@@ -156,7 +162,11 @@ class ConsumerBroker(UpkeepBroker, Protocol):
     """
 
     def connect(self) -> None:
-        """Connect now, so that a wrong URL or password is told at the call."""
+        """Connect now, so that a wrong URL or password is told at the call.
+
+        Raises:
+            ClusterKeyError: the server is a cluster and the stream has no hash tag.
+        """
         ...
 
     def ping(self) -> None:
@@ -164,15 +174,25 @@ class ConsumerBroker(UpkeepBroker, Protocol):
         ...
 
     def ensure_group(self, key: bytes, start: str) -> int | None:
-        """Create the stream and group if missing; the stream's length if it was created now."""
+        """Create the stream and group if missing; the stream's length if it was created now.
+
+        Two round trips if it was created, one if it was there; two also when Redis refuses before it
+        looks whether there is one (full, or no right to make groups).
+        """
         ...
 
     def read(self, keys: Sequence[bytes], count: int, block_ms: int) -> list[tuple[bytes, list[Entry]]]:
-        """Take up to ``count`` new entries of each key, waiting up to ``block_ms`` for the first."""
+        """Take up to ``count`` new entries of each key, waiting up to ``block_ms`` for the first.
+
+        Two round trips on a new connection, whose number `interrupt` has to know.
+        """
         ...
 
     def settle(self, commands: Sequence[Command]) -> list[Answer]:
-        """Carry out commands in order, in one round trip; each has its own answer."""
+        """Carry out commands in order, in one round trip; each has its own answer.
+
+        Two when the server did not know a script; those commands then come after the others.
+        """
         ...
 
     def renew(self, key: bytes, leases: Sequence[tuple[bytes, int]]) -> list[int]:
@@ -191,11 +211,11 @@ class ConsumerBroker(UpkeepBroker, Protocol):
         """Fetch entries that are ours already (their reply was lost); counts no delivery."""
         ...
 
-    def suspect(self, lease: Fence) -> int:
+    def suspect(self, fence: Fence) -> int:
         """Count one more start of a suspect; the number of starts, 0 if it is not ours.
 
         A delivery counts once, so this may be asked again when a reply was lost. As for commands,
-        what is pending for nobody is ours while the lease is or_absent.
+        what is pending for nobody is ours if the fence is `or_absent`.
         """
         ...
 
@@ -220,7 +240,11 @@ class ConsumerBroker(UpkeepBroker, Protocol):
         ...
 
     def interrupt(self) -> None:
-        """End a blocking `read` of this instance early, losing nothing. Any thread."""
+        """End a blocking `read` of this instance early, losing nothing. Any thread.
+
+        On a connection of its own, and as many round trips as it takes until the read is blocked;
+        it gives up after a second.
+        """
         ...
 
     def abort(self) -> None:
@@ -248,15 +272,22 @@ class PublisherBroker(Protocol):
         ...
 
     def add_unless_there(self, key: bytes, message_id: bytes, fields: Sequence[bytes]) -> bytes:
-        """Add one entry unless a recent one holds ``message_id``; its id. For lost replies."""
+        """Add one entry unless a recent one holds ``message_id``; its id, or that one's. For lost replies."""
         ...
 
     def ensure_group(self, key: bytes, group: bytes, start: str) -> int | None:
-        """Create the stream and group if missing; the stream's length if it was created now."""
+        """Create the stream and group if missing; the stream's length if it was created now.
+
+        Two round trips if it was created, one if it was there; two also when Redis refuses before it
+        looks whether there is one (full, or no right to make groups).
+        """
         ...
 
     def backlog(self, stream: str, enough: int) -> Backlog:
-        """How far the slowest group is behind; counted no further than ``enough`` has to be."""
+        """How far the slowest group is behind; counted no further than ``enough`` has to be.
+
+        Up to three round trips, and more only to count for a group whose lag Redis does not know.
+        """
         ...
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ def server(port: int, data_dir: Path | None) -> int:
     A real Redis or Valkey on 127.0.0.1: the one on the PATH, or that of the extra 'embedded'.
     Prints its URL when it is ready; Ctrl-C stops it. Not for production.
     """
-    from streamix_queue.embedded import EmbeddedServer, EmbeddedServerError  # noqa: PLC0415
+    from streamix_queue.embedded import EmbeddedServer, EmbeddedServerError, PortTaken  # noqa: PLC0415
     from streamix_queue.signals import Signals  # noqa: PLC0415
 
     embedded = EmbeddedServer(port=port, data_dir=data_dir)
@@ -53,8 +53,7 @@ def server(port: int, data_dir: Path | None) -> int:
         try:
             embedded.start()
         except EmbeddedServerError as error:
-            taken = "already in use" in str(error)
-            advice = ["Take another port:  streamix server --port 0"] if taken else []
+            advice = ["Take another port:  streamix server --port 0"] if isinstance(error, PortTaken) else []
             raise Failure(Exit.CONDITION, str(error), *advice) from None
         try:
             write(embedded.url)

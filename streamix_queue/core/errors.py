@@ -1,4 +1,8 @@
-"""Every exception of the library: what a handler may raise, and what a caller may catch."""
+"""The exceptions of the library: what a handler may raise, and what a caller may catch.
+
+Two kinds of error stand with the part that raises them, for they carry what it knows: of the embedded
+server and of a replay. They, too, are `StreamixError`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ __all__ = [
     "ConfigError",
     "DrainTimeout",
     "GroupMissing",
+    "HandlerTimeout",
     "InvalidMessage",
     "InvalidMessageType",
     "Malformed",
@@ -30,7 +35,7 @@ __all__ = [
 
 
 class StreamixError(Exception):
-    """Base of every error that the library raises on its own account."""
+    """Base of every error that the library raises. Not of what a handler raises: `Retry` and `Reject`."""
 
 
 # --- what a handler may raise ---------------------------------------------------------------
@@ -110,9 +115,13 @@ class BrokerError(StreamixError):
     """Redis refused or could not be reached; the text never holds a secret.
 
     Attributes:
+        code: What Redis calls it, such as ``"OOM"`` or ``"BUSYGROUP"``; ``"NOKEY"`` for its ``ERR no
+            such key``, which has no code of its own; ``"ERR"`` for what nobody has to tell apart. ``""`` if
+            Redis did not answer.
         written: After ``publish_many()``: the indexes of the events that surely are on the stream.
     """
 
+    code: str = ""
     written: tuple[int, ...] = ()
 
 
@@ -136,18 +145,25 @@ class BrokerRefused(BrokerError):
 class GroupMissing(BrokerError):
     """The stream or the consumer group is gone and has to be created again."""
 
+    code = "NOGROUP"
+
 
 class WrongKeyType(BrokerError):
     """A key of ours holds another type. Nothing was written; an operator has to look."""
+
+    code = "WRONGTYPE"
 
 
 class OutOfMemory(BrokerError):
     """Redis reached ``maxmemory``. Nothing was written; acks and reads still work."""
 
+    code = "OOM"
+
 
 class NotEnoughReplicas(BrokerUnavailable):
     """``min-replicas-to-write`` is not met. Nothing was written."""
 
+    code = "NOREPLICAS"
     nothing_done = True
 
 
@@ -186,7 +202,11 @@ class BacklogFull(StreamixError):
         return type(self), (str(self), self.group, self.backlog), {"written": self.written}
 
 
-# --- how a consumer ends -------------------------------------------------------------------------
+# --- how an attempt or a consumer ends ------------------------------------------------------------
+
+
+class HandlerTimeout(StreamixError, TimeoutError):
+    """A handler ran longer than its ``timeout_ms``. Never raised to a caller: why an attempt failed."""
 
 
 class RestartsExceeded(StreamixError):

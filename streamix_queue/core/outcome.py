@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamix_queue.core.backoff import Backoff
-from streamix_queue.core.errors import Reject, Retry
+from streamix_queue.core.errors import HandlerTimeout, Reject, Retry
 
 __all__ = [
     "ACK",
@@ -132,7 +132,3 @@ def decide(policy: Policy, retries: int, error: BaseException, spread: float) ->
     if isinstance(error, Retry) and error.after is not None:
         return RetryLater(round(error.after * 1000))
     return RetryLater(policy.backoff.delay_ms(retries + 1, spread))
-
-
-class HandlerTimeout(TimeoutError):
-    """A handler ran longer than its ``timeout_ms``."""

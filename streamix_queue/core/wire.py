@@ -1,8 +1,11 @@
-"""The wire: message ⇄ bytes ⇄ the fields of a stream entry. Owns every field name.
+"""The wire: message ⇄ bytes ⇄ the fields of a stream entry. Owns the field names.
 
 The envelope in field ``message`` is byte for byte what 0.1.0 writes. Everything else lives in
 fields beside it, which 0.1.0 ignores: ``traceparent``, ``tracestate``, ``baggage`` and, on the
-group's own streams only, ``streamix`` (the `History` of the message).
+group's own streams and among dead letters only, ``streamix`` (the `History` of the message) and
+``streamix.overflow`` (a `frame` of the fields that a script could not pass on one by one). Scripts
+are given the names that they need. Only `dead_letter` makes more: ``raw.`` and a name, of an entry that
+is kept whole because it cannot be decoded.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ __all__ = [
     "BAGGAGE",
     "HISTORY",
     "MESSAGE",
+    "OVERFLOW",
     "TRACEPARENT",
     "TRACESTATE",
     "FailedAttempt",
@@ -33,6 +37,7 @@ __all__ = [
     "decode",
     "encode",
     "envelope_of",
+    "envelope_start",
     "for_retry",
     "frame",
     "fresh_envelope",
@@ -47,6 +52,7 @@ TRACEPARENT = b"traceparent"
 TRACESTATE = b"tracestate"
 BAGGAGE = b"baggage"
 HISTORY = b"streamix"
+OVERFLOW = b"streamix.overflow"
 _OWN_FIELDS = frozenset({MESSAGE, HISTORY})
 
 Fields = Sequence[bytes]
@@ -190,7 +196,8 @@ def fresh_envelope(message_id: str, event: str, data: msgspec.Raw, timestamps: T
 def carrier_fields(carrier: Mapping[str, str]) -> list[bytes]:
     """The fields that an interceptor asked for, flat.
 
-    They are a courtesy: what UTF-8 cannot carry is left out, and our own fields are not theirs.
+    What UTF-8 cannot carry is left out, and so is what is named like a field of ours: a trace context
+    that does not fit must not keep a message from being sent.
     """
     fields: list[bytes] = []
     for name, value in carrier.items():
@@ -231,6 +238,11 @@ def history_of(raw: bytes | None) -> History:
         return _decode_history(raw)
     except _UNDECODABLE:
         return History()
+
+
+def envelope_start(message_id: bytes) -> bytes:
+    """How the envelope of a message with this id begins: told by the id, without decoding it."""
+    return b'{"id":"' + message_id + b'"'
 
 
 def with_history(raw: bytes, extras: Fields, history: History) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Small talk with a server on this machine: a port for it, and whether it answers."""
+"""A free TCP port for a server on this machine, and whether the server is ready to be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Address = Path | int
 
 _LOOPBACK = "127.0.0.1"
 _PROBE_TIMEOUT_S = 0.5
-_ANSWER_LIMIT = 65_536  # whoever says more is no Redis
+_ANSWER_LIMIT = 65_536  # bytes; INFO server is far shorter, so what sends more is no Redis
 _PROCESS_ID = re.compile(rb"\bprocess_id:(\d+)\r\n")
 
 # Linux's default; where the file is missing (macOS) ports below this are just as free.
@@ -24,8 +24,8 @@ _EPHEMERAL_PORTS = (32768, 60999)
 def probe(address: Address, pid: int) -> str:
     """Ask the server at ``address`` whether it is ready.
 
-    Not by way of a client library: a connection that is refused is the rule here, and nothing
-    should be retried, negotiated or left open on its account.
+    Without a client library: while the server starts its port refuses connections, and a library
+    would retry, negotiate a protocol or keep the connection open.
 
     Returns:
         ``"ready"``, or the reason why it is not: what was answered (``"-LOADING ..."`` while it

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnedProcess"]
 
-# The kernel is asked to signal the child when its parent dies (PR_SET_PDEATHSIG = 1), and keeps
-# that wish over exec. A launcher asks, since a preexec_fn may deadlock in a process with threads.
-# The parent may have died before the kernel was asked: that is what getppid() tells.
+# Has the kernel signal the child when its parent dies (PR_SET_PDEATHSIG = 1; kept over exec). Set in a
+# program of its own, since a preexec_fn may deadlock in a process with threads. The parent may have
+# died before it was set: that is what getppid() tells.
 _LAUNCHER = """\
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, int(sys.argv[1]))
@@ -31,8 +31,8 @@ os.execv(sys.argv[3], sys.argv[3:])
 class OwnedProcess:
     """A running child process, ended by `end` or by the death of the process that made it.
 
-    On Linux the kernel sees to the latter, also after a SIGKILL of the owner. Elsewhere the
-    owner has to call `end`. The child leads a session of its own, so a Ctrl-C in the terminal
+    On Linux the kernel ends it when the owner dies, also by SIGKILL. Elsewhere the owner has to
+    call `end`. The child leads a session of its own, so a Ctrl-C in the terminal
     reaches the owner alone, which can then stop its parts in order. In a forked copy of the
     owner every method but `exited` does nothing. Safe from any thread.
 
@@ -40,7 +40,7 @@ class OwnedProcess:
         command: Program (an absolute path) and its arguments.
         log: File that receives the child's output, appended.
         death_signal: What the child gets when its owner dies.
-        keep_fds: Descriptors that the child shall hold as long as it lives.
+        keep_fds: Open descriptors that the child inherits.
         thread_name: Name of the thread that waits for the child.
 
     Raises:

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streamix_queue.broker.protocol import Standing
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
+from streamix_queue.broker.redis.link import Link
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 from streamix_queue.core import commands
 from streamix_queue.core.errors import (
@@ -19,7 +21,7 @@ from streamix_queue.core.errors import (
     ConfigError,
 )
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.wire import decode
+from streamix_queue.core.wire import decode, frame
 from tests.broker.backends import RedisBackend, eventually
 from tests.broker.commands import (
     DONE,
@@ -42,6 +44,81 @@ def me(redis_backend: RedisBackend) -> RedisConsumerBroker:
     assert isinstance(broker, RedisConsumerBroker)
     broker.ensure_group(redis_backend.keys.stream, "0")
     return broker
+
+
+# --- round trips --------------------------------------------------------------------------------
+
+
+def trips(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> int:
+    """How often ``call`` sends something and waits for the answer; a new connection counts for nothing."""
+    sent: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        original = getattr(Link, name)
+
+        def send(*args: Any) -> Any:
+            sent.append(name)
+            return original(*args)
+
+        return send
+
+    with monkeypatch.context() as patched:
+        for name in ("call", "send_packed"):
+            patched.setattr(Link, name, counted(name))
+        call()
+    return len(sent)
+
+
+def test_a_method_is_one_round_trip_unless_the_protocol_says_otherwise(
+    redis_backend: RedisBackend, me: RedisConsumerBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, keys = redis_backend.keys.stream, redis_backend.keys
+    publisher = redis_backend.publisher()
+    (entry_id,) = redis_backend.leased(me, 1)
+    fence, member = or_absent(key, entry_id), frame([EVENT.encode(), *FIELDS])
+    entry = [b"message", b'{"id":"m1"}']
+    calls: dict[str, Callable[[], object]] = {
+        "ping": me.ping,
+        "ensure_group": lambda: me.ensure_group(key, "0"),
+        "read": lambda: me.read([key], 1, 0),
+        "settle": lambda: me.settle([retry_later(fence), dead_letter(fence), hand_back(fence)]),
+        "renew": lambda: me.renew(key, [(entry_id, 1)]),
+        "reclaim": lambda: me.reclaim(key, 60_000, b"0-0", 10),
+        "own_pending": lambda: me.own_pending(key, 10),
+        "take": lambda: me.take(key, [(entry_id, 1)]),
+        "suspect": lambda: me.suspect(fence),
+        "due": lambda: me.due(10),
+        "promote": lambda: me.promote([member]),
+        "discard_delayed": lambda: me.discard_delayed(b"none", FIELDS),
+        "register": lambda: me.register([EVENT]),
+        "take_duty": lambda: me.take_duty(1000, 1000),
+        "trim": lambda: me.trim(key, 0, 100, 1000),
+        "registered": lambda: me.registered(10),
+        "remove_idle": lambda: me.remove_idle([key], 0),
+        "pause": lambda: me.pause([EVENT]),
+        "paused": me.paused,
+        "resume": lambda: me.resume([EVENT]),
+        "depart": lambda: me.depart([key]),
+        "check": lambda: publisher.check(key),
+        "add": lambda: publisher.add(key, entry),
+        "add_many": lambda: publisher.add_many(key, [entry, entry]),
+        "add_unless_there": lambda: publisher.add_unless_there(key, b"m1", entry),
+    }
+    for call in calls.values():
+        call()  # for the first time: the server gets to know the scripts
+
+    assert {name: trips(monkeypatch, call) for name, call in calls.items()} == dict.fromkeys(calls, 1)
+
+    assert trips(monkeypatch, lambda: me.ensure_group(b"another", "0")) == 2
+    me.close()
+    assert trips(monkeypatch, calls["read"]) == 2, "a new connection"
+    me.forget_suspects(0, 10)
+    assert trips(monkeypatch, lambda: me.forget_suspects(0, 10)) == 1
+    redis_backend.client.hset(keys.suspects, keys.suspect_field(key, entry_id), "1 1")
+    assert trips(monkeypatch, lambda: me.forget_suspects(0, 10)) == 2
+    publisher.backlog(keys.stream_name, 10)
+    most = 4 if redis_backend.server.kind == "redis6" else 3  # which knows no lag
+    assert trips(monkeypatch, lambda: publisher.backlog(keys.stream_name, 10)) <= most
 
 
 # --- scripts ------------------------------------------------------------------------------------
@@ -298,6 +375,7 @@ def test_a_member_blocked_on_a_server_that_becomes_a_replica_is_told(durable: Re
 
 FORKING = """
 import os, sys
+from streamix_queue.broker.redis.link import Link
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 
 publisher = RedisPublisherBroker(sys.argv[1])

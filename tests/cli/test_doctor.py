@@ -270,7 +270,7 @@ def test_a_hostile_group_name_does_not_reach_the_terminal(any_server: Server, st
 
 def test_rights_are_asked_for_every_command_that_a_script_calls() -> None:
     folder = Path(__file__).resolve().parents[2] / "streamix_queue" / "broker" / "scripts"
-    scripts = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.lua"))
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.lua"))
     called = set(re.findall(r"redis\.p?call\(\s*'([A-Z]+)'", scripts))
 
     assert len(called) > 20

@@ -53,7 +53,7 @@ def _reclaim_off() -> None:
 def _fence_off() -> None:
     """Whoever once held an entry may write its retry and its dead letter."""
     _edit(redis_settle, "_RETRY_LATER", "if not blocked(answer, ARGV[i + 2]) then", "if true then")
-    _edit(redis_settle, "_DEAD_LETTER", "if blocked(now, ARGV[5]) then return now end\n", "")
+    _edit(redis_settle, "_DEAD_LETTER", "if blocked(stands, ARGV[5]) then return stands end\n", "")
     plan = Planner.plan
 
     def plan_all(planner: Planner, deliveries: Sequence[Delivery], **named: Any) -> Any:
@@ -137,8 +137,9 @@ def _unconfirmed_forgotten() -> None:
 
 def _ack_apart() -> None:
     """A retry or dead letter is written and the ack never follows, as after a death between the two."""
-    _edit(redis_settle, "_RETRY_LATER", "ack(KEYS[1], ARGV[1], ARGV[i], ARGV[3])\n", "")
-    _edit(redis_settle, "_DEAD_LETTER", "ack(KEYS[1], ARGV[1], ARGV[3], ARGV[6])\n", "")
+    for script in ("_RETRY_LATER", "_DEAD_LETTER"):
+        _edit(redis_settle, script, "redis.call('XACK', key, group, id)\n", "")
+        _edit(redis_settle, script, "if inbox == '1' then redis.call('XDEL', key, id) end\n", "")
 
 
 def _held_on() -> None:

@@ -6,8 +6,10 @@ exception of them here as it does on a connection, for it strips the codes that 
 
 from __future__ import annotations
 
+import ast
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -134,6 +136,75 @@ def test_a_reply_amounts_to(kind: type[BrokerError], reply: str) -> None:
 
     assert type(error) is kind
     assert str(error).startswith(f"{WHERE}: ")
+
+
+OWN_CODES = ["NOGROUP", "WRONGTYPE", "OOM", "NOREPLICAS", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN"]
+OWN_CODES += ["TRYAGAIN", "NOSCRIPT", "BUSY", "BUSYGROUP", "LOADING", "UNBLOCKED", "NOPERM", "CROSSSLOT"]
+CODES = {
+    **{code: [f"{code} as Redis says it", *in_script(f"{code} as Redis says it")] for code in OWN_CODES},
+    "NOAUTH": [
+        "NOAUTH Authentication required.",
+        "WRONGPASS invalid username-password pair or user is disabled.",
+        "ERR invalid password",
+    ],
+    "NOKEY": ["ERR no such key"],
+    "ERR": [
+        "ERR DB index is out of range",
+        "ERR unknown command 'XAUTOCLAIM', with args beginning with: 's' 'g'",
+        "BUSYKEY Target key name already exists.",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "reply"),
+    [
+        *((code, reply) for code, replies in CODES.items() for reply in replies),
+        *(("NOGROUP", reply) for kind, reply in ROWS if kind is GroupMissing),
+        *(("NOPERM", reply) for _, reply in ROWS if "permissions" in reply or MAY_NOT_RUN in reply),
+    ],
+)
+def test_an_error_says_what_redis_calls_it(code: str, reply: str) -> None:
+    """Whatever wraps the code, and whether redis-py takes it away: nobody else reads the text."""
+    assert classify(raised_for(reply), WHERE).code == code
+
+
+def test_without_an_answer_there_is_no_code() -> None:
+    assert classify(ConnectionResetError(104, "Connection reset by peer"), WHERE).code == ""
+
+
+def test_the_name_of_the_server_is_no_part_of_what_it_said() -> None:
+    for name in ("READONLY", "NOSCRIPT", "BUSYGROUP", "no such key"):
+        assert classify(raised_for("ERR value is not an integer"), f"unix:///run/{name}.sock").code == "ERR"
+
+
+def readers_of_texts(tree: ast.AST) -> list[int]:
+    """Lines of ``… in str(error)``, ``str(error).startswith(…)`` and their like."""
+
+    def is_text(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("str", "repr")
+        )
+
+    looks = {"count", "endswith", "find", "index", "lower", "partition", "split", "startswith", "upper"}
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Compare) and any(map(is_text, [node.left, *node.comparators])))
+        or (isinstance(node, ast.Attribute) and node.attr in looks and is_text(node.value))
+    ]
+
+
+def test_nobody_else_looks_into_the_text_of_an_error() -> None:
+    """It begins with the name of the server, and goes on with those of keys and groups."""
+    library = Path(classify.__code__.co_filename).parents[2]
+    found = {
+        path.relative_to(library).as_posix(): lines
+        for path in library.rglob("*.py")
+        if (lines := readers_of_texts(ast.parse(path.read_text("utf-8"))))
+    }
+
+    assert list(found) == ["broker/redis/errors.py"]
 
 
 @pytest.mark.parametrize(

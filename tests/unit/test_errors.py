@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import timedelta
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
+import redis
 
 import streamix_queue
+from streamix_queue.broker.redis.errors import classify
 from streamix_queue.core import errors
 from streamix_queue.core.errors import (
     BrokerError,
@@ -18,6 +22,7 @@ from streamix_queue.core.errors import (
     ClusterKeyError,
     ConfigError,
     GroupMissing,
+    HandlerTimeout,
     InvalidMessage,
     InvalidMessageType,
     MessageTooLarge,
@@ -84,6 +89,35 @@ def test_one_except_catches_whatever_the_library_raises(kind: type[Exception]) -
     assert issubclass(kind, StreamixError)
 
 
+# Told from one part of the library to another; nobody outside gets to see them.
+INSIDE = {"streamix_queue.runtime.mailbox.Closed"}
+
+
+def test_one_except_catches_what_other_parts_of_the_library_raise_too() -> None:
+    """Fails when a module outside `errors` makes an exception that is no `StreamixError`.
+
+    Those of the command are its own, except what it passes on.
+    """
+    found: dict[str, type[BaseException]] = {}
+    for module in walk_packages(streamix_queue.__path__, "streamix_queue."):
+        if not module.name.startswith(("streamix_queue.cli", "streamix_queue.__main__")):
+            for value in vars(import_module(module.name)).values():
+                if isinstance(value, type) and issubclass(value, BaseException):
+                    found[f"{value.__module__}.{value.__qualname__}"] = value
+    outside = {
+        name
+        for name, kind in found.items()
+        if name.startswith("streamix_queue.") and not issubclass(kind, StreamixError)
+    }
+
+    assert len(found) > 20
+    assert outside - INSIDE == {
+        "streamix_queue.core.errors.Retry",
+        "streamix_queue.core.errors.Reject",
+        "streamix_queue.runtime.supervisor.RestartsExceeded",
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "parents"),
     [
@@ -98,6 +132,7 @@ def test_one_except_catches_whatever_the_library_raises(kind: type[Exception]) -
         (WrongKeyType, [BrokerError]),
         (OutOfMemory, [BrokerError]),
         (NotEnoughReplicas, [BrokerUnavailable]),
+        (HandlerTimeout, [TimeoutError]),
         (PublishUnknown, [BrokerUnavailable]),
     ],
 )
@@ -111,7 +146,7 @@ def test_what_waiting_does_not_mend_is_not_unavailable(kind: type[Exception]) ->
 
 
 def test_every_error_can_be_imported_from_the_front_door() -> None:
-    internal = {"Malformed", "NotReplayable"}  # nobody gets to catch these
+    internal = {"HandlerTimeout", "Malformed", "NotReplayable"}  # nobody gets to catch these
 
     assert {name for name in errors.__all__ if not hasattr(streamix_queue, name)} <= internal
 
@@ -134,6 +169,8 @@ def test_only_a_lost_reply_leaves_it_open_whether_the_command_was_carried_out() 
         PublishUnknown("lost", "id-1"),
         ConfigError("x"),
         OutOfMemory("y"),
+        HandlerTimeout("z"),
+        classify(redis.ResponseError("BUSYGROUP Consumer Group name already exists"), "redis://h"),
     ],
     ids=repr,
 )
@@ -142,5 +179,6 @@ def test_an_error_survives_the_way_from_another_process(error: Exception) -> Non
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(again) is type(error)
         assert str(again) == str(error)
+        assert getattr(again, "code", None) == getattr(error, "code", None)
         assert getattr(again, "after", None) == getattr(error, "after", None)
         assert getattr(again, "message_id", None) == getattr(error, "message_id", None)

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamix_queue.core.backoff import Backoff
-from streamix_queue.core.errors import Malformed, Reject, Retry
+from streamix_queue.core.errors import HandlerTimeout, Malformed, Reject, Retry
 from streamix_queue.core.outcome import (
     ACK,
     HAND_BACK,
     HAND_OVER,
     PARK,
     DeadLetter,
-    HandlerTimeout,
     Outcome,
     Policy,
     Reason,

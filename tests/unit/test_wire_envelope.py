@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamix_queue.core.errors import InvalidMessage, InvalidMessageType, MessageTooLarge
 from streamix_queue.core.message import StreamMessage
-from streamix_queue.core.wire import build, decode, encode, for_retry, fresh_envelope
+from streamix_queue.core.wire import build, decode, encode, envelope_start, for_retry, fresh_envelope
 from tests.support.json_values import (
     CREATED,
     LATER,
@@ -35,6 +35,16 @@ def encoded(data: dict[str, Any], **more: Any) -> bytes:
 
 
 # --- encode -------------------------------------------------------------------------------------
+
+
+@given(payloads, events)
+def test_the_id_alone_tells_how_an_envelope_begins(data: dict[str, Any], event: str) -> None:
+    """By this a publish whose reply was lost finds its message on the stream."""
+    raw = encoded(data, event=event)
+
+    assert raw.startswith(envelope_start(MESSAGE_ID.encode()))
+    assert for_retry(raw, 1, LATER).startswith(envelope_start(MESSAGE_ID.encode()))
+    assert not raw.startswith(envelope_start(MESSAGE_ID.encode()[:-1]))
 
 
 @given(payloads, events, st.integers(0, 1_000_000))

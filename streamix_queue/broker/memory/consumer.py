@@ -1,6 +1,6 @@
-"""The broker protocol without Redis: what the actors are tested against, and users' handlers too.
+"""What the actors ask, without Redis: what they are tested against, and users' handlers too.
 
-It mirrors `redis` on Redis 7 and later; one conformance suite (`tests/broker`) holds both.
+It mirrors `redis.consumer` on Redis 7 and later; one conformance suite (`tests/broker`) holds both.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from streamix_queue.broker.memory import pauses, retention
 from streamix_queue.broker.memory.publisher import MemoryPublisherBroker, ensure_group
 from streamix_queue.broker.memory.store import (
     EntryId,
@@ -21,12 +22,12 @@ from streamix_queue.broker.memory.store import (
     id_bytes,
     parse_id,
 )
-from streamix_queue.broker.memory.upkeep import MemoryUpkeep, paused_in
 from streamix_queue.broker.protocol import (
     HANDLER_TTL_MS,
     Answer,
     Claimed,
     Due,
+    Duty,
     Entry,
     Standing,
     Taken,
@@ -40,13 +41,14 @@ from streamix_queue.core.errors import (
     WrongKeyType,
 )
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.retention import Trimming
 
 __all__ = ["MemoryConsumerBroker", "MemoryPublisherBroker", "MemoryServer"]
 
 _PUT_OFF_MS = 60_000  # when a retry is looked at again whose inbox cannot take it
 
 
-class MemoryConsumerBroker(MemoryUpkeep):
+class MemoryConsumerBroker:
     """One member of one group. Belongs to one thread, but for `interrupt` and `abort`."""
 
     def __init__(self, server: MemoryServer, keys: Keys, consumer: str) -> None:
@@ -166,19 +168,19 @@ class MemoryConsumerBroker(MemoryUpkeep):
         ours = (pending.owner, pending.deliveries) == (self._me, deliveries)
         return Standing.OURS if ours else Standing.STOLEN
 
-    def _standing_of(self, store: Store, lease: Fence) -> int:
-        return self._standing(store, lease.key, parse_id(lease.entry_id), lease.deliveries)
+    def _standing_of(self, store: Store, fence: Fence) -> int:
+        return self._standing(store, fence.key, parse_id(fence.entry_id), fence.deliveries)
 
-    def suspect(self, lease: Fence) -> int:
+    def suspect(self, fence: Fence) -> int:
         with self._server.operation("suspect") as store:
-            if self._refusal(store, lease) is not None:
+            if self._refusal(store, fence) is not None:
                 return 0
             starts = store.grow(self._keys.suspects, Hash)
-            name = self._keys.suspect_field(lease.key, lease.entry_id)
+            name = self._keys.suspect_field(fence.key, fence.entry_id)
             count, counted = map(int, starts.get(name, b"0 0").split())
-            if counted != lease.deliveries:
+            if counted != fence.deliveries:
                 count += 1
-                starts[name] = b"%d %d" % (count, lease.deliveries)
+                starts[name] = b"%d %d" % (count, fence.deliveries)
             return count
 
     # --- settling -------------------------------------------------------------------------------
@@ -198,18 +200,18 @@ class MemoryConsumerBroker(MemoryUpkeep):
         store.ack(command.key, self._group, ids, delete=self._keys.is_inbox(command.key))
         return Verdict.DONE
 
-    def _refusal(self, store: Store, lease: Fence) -> Verdict | None:
+    def _refusal(self, store: Store, fence: Fence) -> Verdict | None:
         """Why a fenced command must not be carried out; None if it may be."""
-        standing = self._standing_of(store, lease)
+        standing = self._standing_of(store, fence)
         if standing == Standing.STOLEN:
             return Verdict.STOLEN
-        return Verdict.GONE if standing == Standing.ORPHAN and not lease.or_absent else None
+        return Verdict.GONE if standing == Standing.ORPHAN and not fence.or_absent else None
 
-    def _end(self, store: Store, lease: Fence) -> Verdict:
+    def _end(self, store: Store, fence: Fence) -> Verdict:
         """The last steps of every fenced command."""
         with suppress(WrongKeyType):  # that count is no reason to write the rest twice
-            self._forgive(store, [lease])
-        self._ack(store, commands.Ack(lease.key, [lease.entry_id]))
+            self._forgive(store, [fence])
+        self._ack(store, commands.Ack(fence.key, [fence.entry_id]))
         return Verdict.DONE
 
     def _retry_later(self, store: Store, command: commands.RetryLater) -> Verdict:
@@ -245,17 +247,17 @@ class MemoryConsumerBroker(MemoryUpkeep):
         return seen is not None and seen >= self._server.now_ms() - HANDLER_TTL_MS
 
     def _hand_back(self, store: Store, command: commands.HandBack) -> list[Verdict]:
-        verdicts = [self._hand_back_one(store, lease, command.idle_ms) for lease in command.fences]
+        verdicts = [self._hand_back_one(store, fence, command.idle_ms) for fence in command.fences]
         if Verdict.DONE in verdicts:
             store.keys[self._keys.nudge] = Text(b"%d" % self._server.now_ms())
         return verdicts
 
-    def _hand_back_one(self, store: Store, lease: Fence, idle_ms: int) -> Verdict:
-        standing = self._standing_of(store, lease)
+    def _hand_back_one(self, store: Store, fence: Fence, idle_ms: int) -> Verdict:
+        standing = self._standing_of(store, fence)
         if standing != Standing.OURS:
             return Verdict.STOLEN if standing == Standing.STOLEN else Verdict.GONE
-        stream, group = store.group(lease.key, self._group)
-        entry_id = parse_id(lease.entry_id)
+        stream, group = store.group(fence.key, self._group)
+        entry_id = parse_id(fence.entry_id)
         if entry_id not in stream.entries:
             return Verdict.GONE  # nobody could take it: the caller holds the only copy
         pending = group.pending[entry_id]
@@ -267,10 +269,10 @@ class MemoryConsumerBroker(MemoryUpkeep):
         self._forgive(store, command.fences)
         return Verdict.DONE
 
-    def _forgive(self, store: Store, leases: Sequence[Fence]) -> None:
+    def _forgive(self, store: Store, fences: Sequence[Fence]) -> None:
         suspects = store.get(self._keys.suspects, Hash) or Hash()
-        for lease in leases:
-            suspects.pop(self._keys.suspect_field(lease.key, lease.entry_id), None)
+        for fence in fences:
+            suspects.pop(self._keys.suspect_field(fence.key, fence.entry_id), None)
 
     # --- delayed retries ------------------------------------------------------------------------
 
@@ -281,7 +283,7 @@ class MemoryConsumerBroker(MemoryUpkeep):
             later = [score for score in delayed.values() if score > now]
             wait = min(later) - now if later else None
             nudge = store.get(self._keys.nudge, Text) or b""
-            paused = frozenset(paused_in(store, self._keys))
+            paused = pauses.paused_if_readable(store, self._keys)
             return Due(delayed.up_to(now)[:limit], wait, bytes(nudge), paused)
 
     def promote(self, members: Sequence[bytes]) -> int:
@@ -333,6 +335,68 @@ class MemoryConsumerBroker(MemoryUpkeep):
                     continue
                 if all(pending.owner != self._me for pending in group.pending.values()):
                     group.consumers.pop(self._me, None)
+
+    # --- for the janitor, and pauses ------------------------------------------------------------
+
+    def take_duty(self, keep_ms: int | None, ttl_ms: int) -> Duty:
+        with self._server.operation("take_duty") as store:
+            return retention.take_duty(store, self._keys, self._me, keep_ms, ttl_ms, self._server.now_ms())
+
+    def trim(self, key: bytes, keep_ms: int | None, limit: int, pinned_after_ms: int) -> Trimming:
+        with self._server.operation("trim") as store:
+            now_ms = self._server.now_ms()
+            return retention.trim(store, self._keys, key, keep_ms, limit, pinned_after_ms, now_ms)
+
+    def registered(self, limit: int) -> list[str]:
+        with self._server.operation("registered") as store:
+            handlers = store.get(self._keys.handlers, SortedSet) or SortedSet()
+            latest = sorted(handlers, key=lambda event: (handlers[event], event), reverse=True)
+            return [event.decode() for event in latest[:limit]]
+
+    def remove_idle(self, keys: Sequence[bytes], idle_ms: int) -> list[str]:
+        removed: set[str] = set()
+        with self._server.operation("remove_idle") as store:
+            now = self._server.now_ms()
+            for key in keys:
+                try:
+                    _, group = store.group(key, self._keys.group)
+                except GroupMissing:
+                    continue
+                busy = {pending.owner for pending in group.pending.values()} | {self._me}
+                for name, seen in list(group.consumers.items()):
+                    if name not in busy and now - seen >= idle_ms:
+                        del group.consumers[name]
+                        removed.add(name.decode())
+        return sorted(removed)
+
+    def forget_suspects(self, cursor: int, count: int) -> tuple[int, int]:
+        with self._server.operation("forget_suspects") as store:
+            suspects = store.get(self._keys.suspects, Hash) or Hash()
+            gone = [field for field in suspects if not self._is_pending(store, field)]
+            for field in gone:
+                del suspects[field]
+            return 0, len(gone)
+
+    def _is_pending(self, store: Store, suspect_field: bytes) -> bool:
+        key, raw_id = self._keys.suspect(suspect_field)
+        try:
+            return parse_id(raw_id) in store.group(key, self._keys.group)[1].pending
+        except GroupMissing:
+            return False
+        except ValueError:  # none that we wrote
+            return True
+
+    def pause(self, events: Sequence[str]) -> int:
+        with self._server.operation("pause") as store:
+            return pauses.pause(store, self._keys, events, self._server.now_ms())
+
+    def resume(self, events: Sequence[str]) -> int:
+        with self._server.operation("resume") as store:
+            return pauses.resume(store, self._keys, events)
+
+    def paused(self) -> dict[str, int]:
+        with self._server.operation("paused") as store:
+            return pauses.paused(store, self._keys)
 
     # --- from other threads ---------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The publisher's side of the broker without Redis; see `memory`."""
+"""What the publisher asks, without Redis; mirrors `redis.publisher`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streamix_queue.broker.memory.store import MemoryServer, SortedSet, Store, S
 from streamix_queue.broker.protocol import Backlog
 from streamix_queue.core.errors import BrokerError, WrongKeyType
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.wire import MESSAGE
+from streamix_queue.core.wire import MESSAGE, envelope_start
 
 __all__ = ["MemoryPublisherBroker", "ensure_group"]
 
@@ -71,7 +71,7 @@ class MemoryPublisherBroker:
         with self._server.operation("add_unless_there") as store:
             now = self._server.now_ms()
             stream = store.get(key, Stream) or Stream()
-            beginning = b'{"id":"' + message_id + b'"'  # of every envelope
+            beginning = envelope_start(message_id)
             for entry_id in stream.since(now - _RECENT_MS):
                 if _value(stream.entries[entry_id], MESSAGE).startswith(beginning):
                     return id_bytes(entry_id)

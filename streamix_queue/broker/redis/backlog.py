@@ -38,7 +38,7 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     if isinstance(length, BrokerError):
         raise length
     if isinstance(infos, BrokerError):
-        if "no such key" in str(infos):
+        if infos.code == "NOKEY":
             return Backlog("", 0)
         raise infos
     groups = [_read(stream, facts) for facts in facts_of(infos)]
@@ -95,7 +95,7 @@ def _undelivered(link: Link, key: bytes, after: bytes, enough: int) -> int:
     count = 0
     while count < enough:
         page = min(_PAGE, enough - count)
-        found, after = link.script(_COUNT, [key], after, page)
+        found, after = link.script(_COUNT, [key], b"(" + after, "+", page)
         count += found
         if found < page:
             break

@@ -1,4 +1,4 @@
-"""The broker on Redis or Valkey: each method is one round trip on a connection of its own."""
+"""What the actors ask, on Redis or Valkey: one member of a group, on a connection of its own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from streamix_queue.broker.protocol import (
     Answer,
     Claimed,
     Due,
+    Duty,
     Entry,
     Taken,
 )
-from streamix_queue.broker.redis.errors import is_unknown_script
-from streamix_queue.broker.redis.groups import group_names
+from streamix_queue.broker.redis import pauses, retention
+from streamix_queue.broker.redis.groups import group_names, latest_events
 from streamix_queue.broker.redis.link import Call, Link, load_script
 from streamix_queue.broker.redis.settle import SettleCalls, script_text
-from streamix_queue.broker.redis.upkeep import RedisUpkeep
 from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
+from streamix_queue.core.retention import Trimming
 from streamix_queue.core.wire import outline
 
 __all__ = ["RedisConsumerBroker"]
@@ -32,15 +33,17 @@ _TAKE = load_script("take")
 _SUSPECT = load_script("suspect")
 _DUE = load_script("due")
 _PROMOTE = load_script("promote")
-_DISCARD = load_script("discard")
+_CANCEL = load_script("cancel")
 _REGISTER = load_script("register")
 _DEPART = load_script("depart")
+_REMOVE_IDLE = load_script("remove_idle")
+_FORGET = load_script("forget")
 
 _INTERRUPT_S = 1.0
 _SUSPECT_TTL_MS = 7 * 86_400_000
 
 
-class RedisConsumerBroker(RedisUpkeep):
+class RedisConsumerBroker:
     """`ConsumerBroker` on redis-py connections. Owned by one thread, see the protocol.
 
     Args:
@@ -98,7 +101,11 @@ class RedisConsumerBroker(RedisUpkeep):
 
     def _run_unknown_scripts(self, calls: Sequence[Call], replies: list[Any]) -> None:
         """Load and run again what the server did not know: it was restarted, or flushed."""
-        unknown = [i for i, reply in enumerate(replies) if is_unknown_script(reply)]
+        unknown = [
+            i
+            for i, reply in enumerate(replies)
+            if isinstance(reply, BrokerError) and reply.code == "NOSCRIPT"
+        ]
         if unknown:
             again: list[Call] = [("EVAL", script_text(calls[i]), *calls[i][2:]) for i in unknown]
             for i, reply in zip(unknown, self._link.calls(again), strict=True):
@@ -124,12 +131,12 @@ class RedisConsumerBroker(RedisUpkeep):
         entries = self._link.script(_TAKE, [key], self._group, self._consumer, *flat)
         return [tuple(entry) for entry in entries]
 
-    def suspect(self, lease: Fence) -> int:
-        field = self._keys.suspect_field(lease.key, lease.entry_id)
+    def suspect(self, fence: Fence) -> int:
+        field = self._keys.suspect_field(fence.key, fence.entry_id)
         starts: int = self._link.script(
             _SUSPECT,
-            [lease.key, self._keys.suspects],
-            *(self._group, self._consumer, lease.entry_id, lease.deliveries, int(lease.or_absent)),
+            [fence.key, self._keys.suspects],
+            *(self._group, self._consumer, fence.entry_id, fence.deliveries, int(fence.or_absent)),
             *(field, _SUSPECT_TTL_MS),
         )
         return starts
@@ -146,13 +153,54 @@ class RedisConsumerBroker(RedisUpkeep):
         return moved
 
     def discard_delayed(self, member: bytes, fields: Sequence[bytes]) -> None:
-        self._link.script(_DISCARD, [self._keys.delayed, self._keys.failed], member, *fields)
+        self._link.script(_CANCEL, [self._keys.delayed, self._keys.failed], member, *fields)
 
     def register(self, events: Sequence[str]) -> None:
         self._link.script(_REGISTER, [self._keys.handlers], HANDLER_TTL_MS, *events)
 
     def depart(self, keys: Sequence[bytes]) -> None:
         self._link.script(_DEPART, keys, self._group, self._consumer)
+
+    # --- for the janitor, and pauses ------------------------------------------------------------
+
+    def take_duty(self, keep_ms: int | None, ttl_ms: int) -> Duty:
+        return retention.take_duty(self._link, self._keys, self._consumer, keep_ms, ttl_ms)
+
+    def trim(self, key: bytes, keep_ms: int | None, limit: int, pinned_after_ms: int) -> Trimming:
+        inbox = self._keys.is_inbox(key)
+        keeps = None if inbox else self._keys.keeps
+        return retention.trim(self._link, key, keep_ms, limit, pinned_after_ms, keeps=keeps, whole=inbox)
+
+    def registered(self, limit: int) -> list[str]:
+        events: list[bytes] = self._link.call(*latest_events(self._keys, limit))
+        return [event.decode() for event in events]
+
+    def remove_idle(self, keys: Sequence[bytes], idle_ms: int) -> list[str]:
+        names: list[bytes] = self._link.script(_REMOVE_IDLE, keys, self._group, self._consumer, idle_ms)
+        return sorted(name.decode(errors="replace") for name in names)
+
+    def forget_suspects(self, cursor: int, count: int) -> tuple[int, int]:
+        keys = self._keys
+        following, flat = self._link.call("HSCAN", keys.suspects, cursor, "COUNT", count)
+        fields = [field for field in flat[::2] if _is_suspect(field)]
+        if not fields:
+            return int(following), 0
+        entries = [keys.suspect(field) for field in fields]
+        streams, ids = zip(*entries, strict=True)
+        pairs = [part for pair in zip(fields, ids, strict=True) for part in pair]
+        forgotten: int = self._link.script(_FORGET, [keys.suspects, *streams], keys.group, *pairs)
+        return int(following), forgotten
+
+    def pause(self, events: Sequence[str]) -> int:
+        return pauses.pause(self._link, self._keys, events)
+
+    def resume(self, events: Sequence[str]) -> int:
+        return pauses.resume(self._link, self._keys, events)
+
+    def paused(self) -> dict[str, int]:
+        return pauses.paused(self._link, self._keys)
+
+    # --- the connection -------------------------------------------------------------------------
 
     def interrupt(self) -> None:
         # Either the read sees the flag before it is sent, or we see the read and unblock it. It may
@@ -193,6 +241,12 @@ class RedisConsumerBroker(RedisUpkeep):
         self._client_of = self._link.opened
 
 
+def _is_suspect(field: bytes) -> bool:
+    """True for a field that we wrote; an id that is none would end the script."""
+    ms, _, seq = field.rpartition(b"/")[2].partition(b"-")
+    return ms.isdigit() and seq.isdigit() and max(len(ms), len(seq)) <= 20
+
+
 def refuse_untagged(link: Link, stream: str) -> None:
     """Raise `ClusterKeyError` for a stream without a hash tag on a Redis Cluster."""
     try:
@@ -211,7 +265,7 @@ def ensure_group(link: Link, key: bytes, group: bytes, start: str) -> int | None
     try:
         link.call("XGROUP", "CREATE", key, group, start, "MKSTREAM")
     except BrokerError as error:
-        if "BUSYGROUP" in str(error) or _exists_already(link, key, group, error):
+        if error.code == "BUSYGROUP" or _exists_already(link, key, group, error):
             return None
         raise
     length: int = link.call("XLEN", key)

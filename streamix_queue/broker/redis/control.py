@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamix_queue.broker.redis import upkeep as redis_upkeep
+from streamix_queue.broker.redis import pauses, retention
 from streamix_queue.broker.redis.groups import event_names, group_names
 from streamix_queue.broker.redis.link import Link, load_script
 from streamix_queue.core.keys import Keys
@@ -14,7 +14,7 @@ __all__ = ["RedisControlBroker"]
 
 _RUN_NOW = load_script("run_now")
 _CANCEL = load_script("cancel")
-_COUNT_BELOW = load_script("count_below")
+_COUNT = load_script("count")
 _MAX_EVENTS = 1000
 _PER_COUNT = 200
 
@@ -40,15 +40,15 @@ class RedisControlBroker:
 
     def pause(self, keys: Keys, events: Sequence[str]) -> int:
         """Pause events; how many were not paused before."""
-        return redis_upkeep.pause(self._link, keys, events)
+        return pauses.pause(self._link, keys, events)
 
     def resume(self, keys: Keys, events: Sequence[str]) -> int:
         """Start events again; how many were paused."""
-        return redis_upkeep.resume(self._link, keys, events)
+        return pauses.resume(self._link, keys, events)
 
     def paused(self, keys: Keys) -> dict[str, int]:
         """The paused events, and since when (server ms)."""
-        return redis_upkeep.paused(self._link, keys)
+        return pauses.paused(self._link, keys)
 
     # --- retention ------------------------------------------------------------------------------
 
@@ -59,7 +59,7 @@ class RedisControlBroker:
     def trim(self, keys: Keys, keep_ms: int, limit: int, *, wishes: bool) -> Trimming:
         """One step; with ``limit`` 0 only a look. ``wishes`` keeps for as long as any group wants."""
         keeps = keys.keeps if wishes else None
-        return redis_upkeep.trim(self._link, keys.stream, keep_ms, limit, PINNED_AFTER_MS, keeps=keeps)
+        return retention.trim(self._link, keys.stream, keep_ms, limit, PINNED_AFTER_MS, keeps=keeps)
 
     def count_below(self, keys: Keys, floor: str, enough: int) -> int:
         """Entries of the stream below an id, counted no further than ``enough``."""
@@ -68,7 +68,7 @@ class RedisControlBroker:
         count, start = 0, b"-"
         while count < enough:
             page = min(_PER_COUNT, enough - count)
-            found, last = self._link.script(_COUNT_BELOW, [keys.stream], start, floor, page)
+            found, last = self._link.script(_COUNT, [keys.stream], start, f"({floor}", page)
             count += found
             if found < page:
                 break

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from streamix_queue.broker.redis import upkeep as redis_upkeep
+from streamix_queue.broker.redis import retention
 from streamix_queue.broker.redis.groups import Facts, facts_of, latest_events
 from streamix_queue.broker.redis.link import Argument, Link
 from streamix_queue.core.acl_probes import probes
@@ -54,8 +54,7 @@ class RedisDoctorBroker:
         whoami, *replies = self._ask([("ACL", "WHOAMI"), *calls.values()])
         user = whoami.decode(errors="replace") if isinstance(whoami, bytes) else ""
         refused = zip(calls, replies, strict=True)
-        # redis-py takes the code NOPERM away, and servers differ in the capital.
-        return user, [name for name, reply in refused if "no permissions" in _error(reply).lower()]
+        return user, [name for name, reply in refused if _code(reply) == "NOPERM"]
 
     def types(self, keys: Sequence[bytes]) -> list[str]:
         """The type of each key: ``none``, ``stream``, … or ``""`` if it may not be asked."""
@@ -92,7 +91,7 @@ class RedisDoctorBroker:
     def pins(self, keys: Keys) -> Trimming:
         """The groups that hold the stream back. Nothing is trimmed."""
         try:
-            return redis_upkeep.trim(self._link, keys.stream, DEFAULT_KEEP_MS, 0, PINNED_AFTER_MS)
+            return retention.trim(self._link, keys.stream, DEFAULT_KEEP_MS, 0, PINNED_AFTER_MS)
         except BrokerUnavailable:
             raise
         except BrokerError:
@@ -143,8 +142,8 @@ class RedisDoctorBroker:
         return self._link.calls(commands) if commands else []
 
 
-def _error(reply: object) -> str:
-    return str(reply) if isinstance(reply, BrokerError) else ""
+def _code(reply: object) -> str:
+    return reply.code if isinstance(reply, BrokerError) else ""
 
 
 def _whole(text: bytes) -> bool:

@@ -12,6 +12,7 @@ from redis.connection import ConnectionPool, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from streamix_queue.broker.redis.errors import unreadable_url
 from streamix_queue.core.errors import BrokerUnavailable, ConfigError
 from streamix_queue.core.redact import redact_url
 
@@ -134,10 +135,7 @@ def _options(url: str, timeout_s: float, where: str) -> dict[str, Any]:
     try:
         options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
     except ValueError as error:
-        # urllib's texts quote what it took for the port or the host: it may be of the password.
-        told = str(error).startswith(("Redis URL", "Invalid value"))
-        reason = str(error) if told else "no such URL; special characters of a password are percent-encoded"
-        raise ConfigError(f"redis_url={where!r}: {reason}") from None
+        raise unreadable_url(error, where) from None
     # After the URL's own options, for decode_responses or a short socket_timeout in it would
     # break the reader.
     options.update(

@@ -1,4 +1,8 @@
-"""Redis' and redis-py's errors → the library's few kinds, by what can be done about them."""
+"""Redis' and redis-py's errors → the library's few kinds, by what can be done about them.
+
+The one place that looks into the text of an error. Whoever has to decide by more than its kind asks
+for `BrokerError.code`, which is set here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import redis
 
 from streamix_queue.core import errors
 
-__all__ = ["classify", "is_unknown_script"]
+__all__ = ["classify", "unreadable_url"]
 
 # Inside a script's error the code stands anywhere in the text: "ERR Error running script …: -OOM …".
 _CODES: tuple[tuple[str, type[errors.BrokerError], str], ...] = (
@@ -30,53 +34,72 @@ _CODES: tuple[tuple[str, type[errors.BrokerError], str], ...] = (
     ("NOPERM", errors.BrokerRefused, "grant the command and the key to this user (ACL SETUSER)"),
     ("NOAUTH", errors.BrokerRefused, "put user and password into the URL"),
     ("WRONGPASS", errors.BrokerRefused, "check user and password in the URL"),
+    ("BUSYGROUP", errors.BrokerRefused, ""),
     ("CROSSSLOT", errors.BrokerRefused, "put a hash tag into the stream's name: {app.events}"),
 )
+# redis-py strips the code of the errors it has a class for.
+_STRIPPED = {
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "BusyLoadingError": "LOADING",
+    "NoScriptError": "NOSCRIPT",
+    "ClusterCrossSlotError": "CROSSSLOT",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "TryAgainError": "TRYAGAIN",
+    "MovedError": "MOVED",
+    "AskError": "ASK",
+}
 _GROUP_GONE = ("stream key no longer exists", "consumer group this client was blocked on no longer exists")
 _DENIED = re.compile(r"can't run this command|ACL failure in script|no permissions")
+_NO_KEY = re.compile(r"(ERR )?no such key")
 
 
 def classify(error: BaseException, where: str) -> errors.BrokerError:
-    """The library's error for what redis-py raised.
+    """The library's error for what redis-py raised, with its `code`.
 
     Args:
         error: From redis-py or the socket.
         where: The server, without secrets, for the text.
     """
-    text = str(error)[:300]
     if isinstance(error, errors.BrokerError):
         return error
+    text = str(error)[:300]
+    kind, code, advice = _judge(error, text)
+    ours = kind(f"{where}: {text or type(error).__name__}{advice}")
+    ours.code = code
+    return ours
+
+
+def _judge(error: BaseException, text: str) -> tuple[type[errors.BrokerError], str, str]:
+    """(kind, code, what to do about it)."""
     if any(phrase in text for phrase in _GROUP_GONE):
-        return errors.GroupMissing(f"{where}: {text}")
+        return errors.GroupMissing, "NOGROUP", ""
     if isinstance(error, (redis.AuthenticationError, redis.exceptions.NoPermissionError)):
-        return errors.BrokerRefused(f"{where}: {text}: check user, password and ACL of the URL")
-    # redis-py strips the code of the errors it has a class for.
-    named = {
-        "OutOfMemoryError": "OOM",
-        "ReadOnlyError": "READONLY",
-        "BusyLoadingError": "LOADING",
-        "NoScriptError": "NOSCRIPT",
-        "ClusterCrossSlotError": "CROSSSLOT",
-        "ClusterDownError": "CLUSTERDOWN",
-        "MasterDownError": "MASTERDOWN",
-        "TryAgainError": "TRYAGAIN",
-        "MovedError": "MOVED",
-        "AskError": "ASK",
-    }.get(type(error).__name__, "")
+        # redis-py has one class for NOAUTH, WRONGPASS and the like.
+        code = "NOPERM" if isinstance(error, redis.exceptions.NoPermissionError) else "NOAUTH"
+        return errors.BrokerRefused, code, ": check user, password and ACL of the URL"
+    stripped = _STRIPPED.get(type(error).__name__)
     for code, kind, advice in _CODES:
-        if named == code or re.search(rf"(?<![A-Z]){code}(?![A-Z])", text):
-            return kind(f"{where}: {text}" + (f" ({advice})" if advice else ""))
+        if stripped == code or re.search(rf"(?<![A-Z]){code}(?![A-Z])", text):
+            return kind, code, f" ({advice})" if advice else ""
     if _DENIED.search(text):
-        return errors.BrokerRefused(f"{where}: {text} (grant the command to this user: ACL SETUSER)")
+        return errors.BrokerRefused, "NOPERM", " (grant the command to this user: ACL SETUSER)"
     if "max number of clients" in text:
-        return errors.BrokerUnavailable(f"{where}: {text} (raise maxclients)")
-    if isinstance(error, redis.ResponseError):
-        return errors.BrokerRefused(f"{where}: {text}")
-    return errors.BrokerUnavailable(f"{where}: {text or type(error).__name__}")
+        return errors.BrokerUnavailable, "ERR", " (raise maxclients)"
+    if not isinstance(error, redis.ResponseError):
+        return errors.BrokerUnavailable, "", ""
+    return errors.BrokerRefused, "NOKEY" if _NO_KEY.match(text) else "ERR", ""
 
 
-def is_unknown_script(reply: object) -> bool:
-    """True for the answer of a server that was restarted or flushed: send the script's text."""
-    return isinstance(reply, errors.BrokerError) and (
-        "NOSCRIPT" in str(reply) or "No matching script" in str(reply)
-    )
+def unreadable_url(error: ValueError, where: str) -> errors.ConfigError:
+    """What to raise for a URL that redis-py cannot read.
+
+    Args:
+        error: From redis-py, or from urllib: its texts quote what it took for the port or the
+            host, which may be a part of the password, so they are not passed on.
+        where: The URL, without secrets.
+    """
+    told = str(error).startswith(("Redis URL", "Invalid value"))
+    reason = str(error) if told else "no such URL; special characters of a password are percent-encoded"
+    return errors.ConfigError(f"redis_url={where!r}: {reason}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamix_queue.broker.redis.link import Call, Link
-from streamix_queue.core.errors import BrokerError, BrokerUnavailable
+from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
 
 __all__ = ["Facts", "event_names", "facts_of", "group_names", "latest_events"]
@@ -27,10 +27,8 @@ def group_names(link: Link, key: bytes) -> list[bytes]:
     """Names of the consumer groups of a stream; none if there is no stream."""
     try:
         reply = link.call("XINFO", "GROUPS", key)
-    except BrokerUnavailable:  # its text names the server, which may be called anything
-        raise
     except BrokerError as error:
-        if "no such key" in str(error):
+        if error.code == "NOKEY":
             return []
         raise
     return [facts["name"] for facts in facts_of(reply)]

@@ -8,6 +8,7 @@ connections and leaves its client, its pool and its retries aside.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Sequence
 from hashlib import sha1
@@ -18,7 +19,7 @@ import redis
 from redis.exceptions import MovedError
 
 from streamix_queue.broker.redis.endpoint import Endpoint
-from streamix_queue.broker.redis.errors import classify, is_unknown_script
+from streamix_queue.broker.redis.errors import classify
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable
 
 __all__ = ["Link", "Script", "load_script"]
@@ -27,6 +28,10 @@ Argument = bytes | str | int
 Call = tuple[Argument, ...]
 _BROKEN = (redis.ConnectionError, redis.TimeoutError, OSError)
 _MAX_HOPS = 3
+_USES = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
+# Only another server can do better, and only a new connection can find it: a demoted primary keeps
+# answering READONLY, and one that lost its replicas may have been replaced.
+_UNFIT = frozenset({"MASTERDOWN", "NOREPLICAS", "READONLY", "UNBLOCKED"})
 
 
 class Script:
@@ -39,10 +44,20 @@ class Script:
 
 
 def load_script(name: str) -> Script:
-    """The script ``scripts/<name>.lua`` with the common prelude in front of it."""
-    folder = resources.files("streamix_queue.broker").joinpath("scripts")
-    prelude = folder.joinpath("_lease.lua").read_text("utf-8")
-    return Script(prelude + folder.joinpath(f"{name}.lua").read_text("utf-8"))
+    """The script ``scripts/<name>.lua``, in front of it the parts that it names after ``-- uses:``."""
+    texts: dict[str, str] = {}
+    _load_text(name, texts)
+    return Script("".join(texts.values()))
+
+
+def _load_text(path: str, texts: dict[str, str]) -> None:
+    """Add a script to ``texts``, after the parts that it uses and those that they use: each once."""
+    text = resources.files("streamix_queue.broker").joinpath(f"scripts/{path}.lua").read_text("utf-8")
+    for part in _USES.findall(text):
+        for name in part.split():
+            if f"parts/{name}" not in texts:
+                _load_text(f"parts/{name}", texts)
+    texts[path] = text
 
 
 class Link:
@@ -145,7 +160,7 @@ class Link:
             # All our keys are in one slot, so mostly all or none; while it moves some may be served.
             if len(moved) == replies and hops > 0:
                 return self._send_packed(packed, replies, hops - 1)
-        elif any(isinstance(answer, BrokerUnavailable) for answer in answers):
+        else:
             self._drop_if_unfit(answers)
         return answers
 
@@ -164,7 +179,7 @@ class Link:
         try:
             return self.call("EVALSHA", script.digest, len(keys), *keys, *args)
         except BrokerError as error:
-            if not is_unknown_script(error):
+            if error.code != "NOSCRIPT":
                 raise
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 
@@ -175,9 +190,7 @@ class Link:
         return kind
 
     def _drop_if_unfit(self, answers: Sequence[object]) -> None:
-        # A demoted primary keeps answering READONLY: only a new connection can find another.
-        text = " ".join(str(answer) for answer in answers if isinstance(answer, BrokerError))
-        if any(code in text for code in ("READONLY", "UNBLOCKED", "MASTERDOWN", "replica")):
+        if any(isinstance(answer, BrokerError) and answer.code in _UNFIT for answer in answers):
             self.close()
 
     def sibling(self, timeout_s: float) -> Link:

@@ -13,11 +13,10 @@ from streamix_queue.core.keys import Keys
 
 __all__ = ["PendingRow", "RedisLookBroker"]
 
-_COUNT_BELOW = load_script("count_below")
+_COUNT = load_script("count")
 _OUTLINE = load_script("outline")
-_PAST_ALL = b"18446744073709551615-18446744073709551615"
 _MAX_EVENTS = 100
-_MISSING = ("no such key", "NOGROUP")
+_MISSING = ("NOKEY", "NOGROUP")
 
 
 class PendingRow(NamedTuple):
@@ -103,8 +102,8 @@ class RedisLookBroker:
         return int(seconds) * 1000 + int(micros) // 1000
 
     def count_after(self, key: bytes, after: bytes, count: int) -> tuple[int, bytes]:
-        """Entries after an id, counted up to ``count``; and the id of the last that was counted."""
-        found, last = self._link.script(_COUNT_BELOW, [key], b"(" + after, _PAST_ALL, count)
+        """Entries after an id, counted up to ``count``; and the id of the last counted, if any."""
+        found, last = self._link.script(_COUNT, [key], b"(" + after, "+", count)
         return found, last
 
     def close(self) -> None:
@@ -116,7 +115,7 @@ class RedisLookBroker:
         replies = self._link.calls(commands) if commands else []
         for n, reply in enumerate(replies):
             if isinstance(reply, BrokerError):
-                if not any(code in str(reply) for code in _MISSING):
+                if reply.code not in _MISSING:
                     raise reply
                 replies[n] = None
         return replies

@@ -12,7 +12,8 @@ from hiredis import pack_command
 from streamix_queue.broker.protocol import Backlog
 from streamix_queue.broker.redis.backlog import slowest_group
 from streamix_queue.broker.redis.consumer import ensure_group, refuse_untagged
-from streamix_queue.broker.redis.link import Link, load_script
+from streamix_queue.broker.redis.link import Call, Link, load_script
+from streamix_queue.core.wire import MESSAGE, envelope_start
 
 __all__ = ["RedisPublisherBroker"]
 
@@ -56,7 +57,8 @@ class RedisPublisherBroker:
 
     def add_unless_there(self, key: bytes, message_id: bytes, fields: Sequence[bytes]) -> bytes:
         def call(link: Link) -> Any:
-            return link.script(_ADD_UNLESS_THERE, [key], message_id, _WINDOW_MS, _WINDOW_ENTRIES, *fields)
+            how: Call = (MESSAGE, envelope_start(message_id), _WINDOW_MS, _WINDOW_ENTRIES)
+            return link.script(_ADD_UNLESS_THERE, [key], *how, *fields)
 
         entry_id: bytes = self._use(call)
         return entry_id
@@ -72,7 +74,7 @@ class RedisPublisherBroker:
 
     def close(self) -> None:
         idle, self._idle = self._idle, deque()
-        if self._pid == os.getpid():  # a parent's sockets are not ours to say goodbye on
+        if self._pid == os.getpid():  # else they are the parent's, which goes on using them
             for link in idle:
                 link.close()
 

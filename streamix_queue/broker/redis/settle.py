@@ -13,7 +13,7 @@ from streamix_queue.core import commands
 from streamix_queue.core.commands import Command, Fence, Verdict
 from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.wire import frame
+from streamix_queue.core.wire import OVERFLOW, frame
 
 __all__ = ["SettleCalls", "script_text"]
 
@@ -27,7 +27,6 @@ _BY_DIGEST = {script.digest: script for script in (_RETRY_LATER, _DEAD_LETTER, _
 _MOST_RETRIES = 64
 _MOST_BYTES = 256 * 1024
 _MAX_PARTS = 7000
-_OVERFLOW = b"streamix.overflow"
 
 
 def script_text(call: Call) -> bytes:
@@ -119,7 +118,7 @@ class SettleCalls:
             call = _evalsha(_HAND_BACK.digest, (command.fences[0].key, keys.nudge))
             return [(*call, *self._whose, command.idle_ms, *_pairs(command.fences))]
         assert isinstance(command, commands.Absolve)
-        fields = [keys.suspect_field(lease.key, lease.entry_id) for lease in command.fences]
+        fields = [keys.suspect_field(fence.key, fence.entry_id) for fence in command.fences]
         return [("HDEL", keys.suspects, *fields)]
 
     def _parts(self, indexes: Sequence[int]) -> Iterator[list[int]]:
@@ -145,34 +144,34 @@ class SettleCalls:
         keys = self._keys
         flat: list[Argument] = []
         for retry in map(self._retry, indexes):
-            lease = retry.fence
+            fence = retry.fence
             member = frame([retry.event.encode(), *_unpackable(retry.fields)])
-            flat += (lease.entry_id, lease.deliveries, int(lease.or_absent))
-            flat += (keys.suspect_field(key, lease.entry_id), retry.delay_ms, member)
+            flat += (fence.entry_id, fence.deliveries, int(fence.or_absent))
+            flat += (keys.suspect_field(key, fence.entry_id), retry.delay_ms, member)
         call = _evalsha(_RETRY_LATER.digest, (key, keys.delayed, keys.suspects))
         return (*call, *self._whose, int(keys.is_inbox(key)), *flat)
 
-    def _fence(self, lease: Fence) -> Call:
-        field = self._keys.suspect_field(lease.key, lease.entry_id)
-        inbox = int(self._keys.is_inbox(lease.key))
-        return (*self._whose, lease.entry_id, lease.deliveries, int(lease.or_absent), inbox, field)
+    def _fence(self, fence: Fence) -> Call:
+        field = self._keys.suspect_field(fence.key, fence.entry_id)
+        inbox = int(self._keys.is_inbox(fence.key))
+        return (*self._whose, fence.entry_id, fence.deliveries, int(fence.or_absent), inbox, field)
 
 
 def _unpackable(fields: Sequence[bytes]) -> Sequence[bytes]:
     """What a script can pass on, for Lua's unpack() gives up at 8000: the rest in one field, whole."""
     if len(fields) <= _MAX_PARTS:
         return fields
-    return [*fields[:_MAX_PARTS], _OVERFLOW, frame(fields[_MAX_PARTS:])]
+    return [*fields[:_MAX_PARTS], OVERFLOW, frame(fields[_MAX_PARTS:])]
 
 
 def _evalsha(digest: bytes, keys: tuple[bytes, ...]) -> Call:
     return ("EVALSHA", digest, len(keys), *keys)
 
 
-def _pairs(leases: Sequence[Fence]) -> list[Argument]:
+def _pairs(fences: Sequence[Fence]) -> list[Argument]:
     flat: list[Argument] = []
-    for lease in leases:
-        flat += (lease.entry_id, lease.deliveries)
+    for fence in fences:
+        flat += (fence.entry_id, fence.deliveries)
     return flat
 
 

@@ -1,4 +1,4 @@
--- Takes a retry out of the delayed set: onto the dead-letter stream first, if it has a letter. Asked
+-- Takes a member out of the delayed set: onto the dead-letter stream first, if it has a letter. Asked
 -- again after a lost reply it finds the member gone: no second letter.
 -- The id of the letter, 1 = removed without one, 0 = not there (any more).
 -- KEYS delayed failed

@@ -1,7 +1,7 @@
--- Counts entries behind an id, a bounded number: for servers and groups that know no lag. The
--- entries are read for that, but do not leave the server.
+-- Counts entries between two bounds, a bounded number, and tells the id of the last. The entries are
+-- read for that, but do not leave the server.
 -- KEYS stream
--- ARGV after limit
-local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])
+-- ARGV from to (as XRANGE takes them) limit
+local entries = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3])
 local last = entries[#entries]
-return {#entries, last and last[1] or ARGV[1]}
+return {#entries, last and last[1] or ''}

@@ -2,6 +2,7 @@
 -- paused events. A set of pauses that cannot be read pauses nothing.
 -- KEYS delayed nudge paused
 -- ARGV limit
+-- uses: clock
 -- Each member asks once a second for ever: with nothing to tell, that is to cost one command here.
 if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) == 0 then return {{}, -1, '', {}} end
 local members, wait = {}, -1

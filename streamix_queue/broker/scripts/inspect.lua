@@ -2,26 +2,7 @@
 -- What cannot be read (a key of another type) is told by its error and left out.
 -- KEYS stream failed delayed (inbox of event 1) (inbox of event 2) ...
 -- ARGV group
-local answer, errors = {}, {}
-local function ask(...)
-  local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err then
-    if not string.find(reply.err, 'no such key', 1, true) then errors[#errors + 1] = reply.err end
-    return nil
-  end
-  return reply
-end
-local function say(name, value)
-  if value then
-    answer[#answer + 1] = name
-    answer[#answer + 1] = value
-  end
-end
-local function pairs_of(flat)
-  local found = {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  return found
-end
+-- uses: report pairs clock
 local function id_of(entries) return entries and entries[1] and entries[1][1] end
 
 -- Length, pending, first undelivered and the 100 oldest pending of a group on one key.
@@ -47,8 +28,7 @@ local function look(key, name)
   say(name .. '.length', ask('XLEN', key))
 end
 
-local time = redis.call('TIME')
-say('now_us', time[1] .. string.format('%06d', time[2]))
+say('now_us', now_us())
 look(KEYS[1], 'stream')
 local stream = ask('XINFO', 'STREAM', KEYS[1])
 if stream then
@@ -66,4 +46,4 @@ say('delayed.count', ask('ZCARD', KEYS[3]))
 local due = ask('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES') or {}
 say('delayed.due', due[2])
 for i = 4, #KEYS do look(KEYS[i], 'inbox.' .. (i - 3)) end
-return {answer, errors}
+return {told, refused}

@@ -3,6 +3,7 @@
 -- would for ever stand before the others; the error is told when those have moved.
 -- KEYS delayed (inbox of member 1) (inbox of member 2) ...
 -- ARGV (member 1) (member 2) ...
+-- uses: clock
 local moved, failed = 0, nil
 for i, member in ipairs(ARGV) do
   if redis.call('ZSCORE', KEYS[1], member) then

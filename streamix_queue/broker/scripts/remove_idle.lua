@@ -3,14 +3,14 @@
 -- are one step, for XGROUP DELCONSUMER destroys what is pending.
 -- KEYS stream ...
 -- ARGV group consumer (ours, which stays) idle_ms
+-- uses: code pairs
 local removed = {}
 for _, key in ipairs(KEYS) do
   local consumers = redis.pcall('XINFO', 'CONSUMERS', key, ARGV[1])
-  if consumers.err and not string.find(consumers.err, 'NOGROUP', 1, true)
-    and not string.find(consumers.err, 'no such key', 1, true) then return consumers end
+  local code = code_of(consumers)
+  if code and code ~= 'NOGROUP' and code ~= 'NOKEY' then return consumers end
   for _, flat in ipairs(consumers) do
-    local consumer = {}
-    for i = 1, #flat, 2 do consumer[flat[i]] = flat[i + 1] end
+    local consumer = pairs_of(flat)
     -- Before 7.2, which also tells 'inactive', reads that find nothing do not count as a sign of life.
     local longest = tonumber(ARGV[3])
     if not consumer.inactive then longest = longest * 24 end

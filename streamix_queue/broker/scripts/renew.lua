@@ -2,16 +2,17 @@
 -- A bare XCLAIM would steal back what another consumer has legitimately reclaimed.
 -- KEYS source
 -- ARGV group consumer (id deliveries) ...
+-- uses: fence
 local answers, mine, at = {}, {}, {}
 for i = 3, #ARGV, 2 do
-  local now = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[i], ARGV[i + 1])
+  local stands = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[i], ARGV[i + 1])
   local slot = #answers + 1
-  if now == 1 then
+  if stands == 1 then
     answers[slot] = 1
     mine[#mine + 1] = ARGV[i]
     at[ARGV[i]] = slot
   else
-    answers[slot] = now == 0 and 2 or 0
+    answers[slot] = stands == 0 and 2 or 0
   end
 end
 if #mine > 0 then

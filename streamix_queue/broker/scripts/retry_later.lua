@@ -1,7 +1,8 @@
 -- For each: still ours? -> into the delayed set, due by the server's clock -> ack. Answers for each
--- 1 when that was done, else how it stands (see the prelude), or the error that Redis refused it with.
+-- 1 when that was done, else how it stands (see parts/fence), or the error that Redis refused it with.
 -- KEYS source delayed suspects
--- ARGV group consumer inbox (id deliveries fresh suspect_field delay_ms member) ...
+-- ARGV group consumer inbox (id deliveries or_absent suspect_field delay_ms member) ...
+-- uses: fence clock finish
 local answers, now = {}, now_ms()
 for i = 4, #ARGV, 6 do
   local answer = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[i], ARGV[i + 1])
@@ -10,8 +11,7 @@ for i = 4, #ARGV, 6 do
     if type(added) == 'table' then
       answer = added
     else
-      forgive(KEYS[3], ARGV[i + 3])
-      ack(KEYS[1], ARGV[1], ARGV[i], ARGV[3])
+      finish(KEYS[1], ARGV[1], ARGV[i], ARGV[3], KEYS[3], ARGV[i + 3])
       answer = 1
     end
   end

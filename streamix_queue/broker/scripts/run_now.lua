@@ -2,6 +2,7 @@
 -- that is due keeps its place. Per member: 1 = it is due now, 0 = it is not there (any more).
 -- KEYS delayed
 -- ARGV member ...
+-- uses: clock
 local answers, now = {}, now_ms()
 for i, member in ipairs(ARGV) do
   local due = redis.call('ZSCORE', KEYS[1], member)

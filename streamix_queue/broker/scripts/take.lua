@@ -2,6 +2,7 @@
 -- JUSTID keeps the delivery count: nothing was delivered.
 -- KEYS source
 -- ARGV group consumer (id deliveries) ...
+-- uses: fence payload
 local entries = {}
 for i = 3, #ARGV, 2 do
   local fields = standing(KEYS[1], ARGV[1], ARGV[2], ARGV[i], ARGV[i + 1]) == 1 and payload(KEYS[1], ARGV[i])

@@ -3,6 +3,7 @@
 -- else the last one it was given. XTRIM itself knows nothing of groups.
 -- KEYS stream [keeps]
 -- ARGV keep_ms (negative: for ever) limit (0: only look) pinned_after_ms whole (1: to the last entry)
+-- uses: code pairs clock
 
 -- Ids have 64 bits and numbers here 53: compared as digits, without leading zeros.
 local function below(a, b)
@@ -13,17 +14,11 @@ local function below(a, b)
   return a_ms < b_ms
 end
 local function ago(ms) return string.format('%.0f-0', math.max(0, now_ms() - ms)) end
-local function pairs_of(flat)
-  local found = {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  return found
-end
 
 local infos = redis.pcall('XINFO', 'GROUPS', KEYS[1])
-if infos.err then
-  if string.find(infos.err, 'no such key', 1, true) then return {0, '', 0, 0, {}} end
-  return infos
-end
+local code = code_of(infos)
+if code == 'NOKEY' then return {0, '', 0, 0, {}} end
+if code then return infos end
 local groups = {}
 for i, flat in ipairs(infos) do groups[i] = pairs_of(flat) end
 
