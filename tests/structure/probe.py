@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _LIBRARY = tuple(Path(package.__path__[0]).resolve() for package in (streamix_queue, streamix_telemetry))
 _OF_A_MESSAGE = ("publish", "fetcher", "worker", "settler")
 _OF_A_RETRY = (*_OF_A_MESSAGE, "scheduler")
+_HANDS_ON = ".route"  # what was read goes on by it: no question
 _QUIET_S = 0.3
 _LONG_BLOCK_MS = 4000
 _SEVERAL = 4  # with one worker all events may share a mailbox, and there would be nothing to ask
@@ -153,6 +154,8 @@ class Calls:
         by_actor: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
         by_thread: Counter[str] = Counter()
         for question in self._asked["fetcher"]:
+            if question.name.endswith(_HANDS_ON):
+                continue
             if question.by_actor:
                 by_actor[question.of in mailboxes][question.name] += 1
             if question.of in mailboxes:
