@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from streamix_queue.broker.protocol import Backlog, PublisherBroker
 from streamix_queue.core.errors import BacklogFull, BrokerUnavailable
 from streamix_queue.core.facts import BackpressureBegan, BackpressureEnded, Fact
 from streamix_queue.core.hold_back import allowance, low_watermark
+from streamix_queue.forks import PerProcess
 
 __all__ = ["Backpressure"]
 
@@ -60,9 +60,8 @@ class Backpressure:
         self._left = self._allowance = 0
         self._next_look = 0.0
         self._full_since: float | None = None
-        # One token: who holds it looks. A deque's pop is atomic, and no fork can leave it locked.
-        self._token: deque[None] = deque((None,))
-        self._pid = os.getpid()
+        # One token: the thread that has it looks. (A deque's pop is atomic.)
+        self._token = PerProcess(lambda: deque((None,)))
 
     def admit(self, count: int) -> bool:
         """Ask whether ``count`` more messages may be published; False if they are to be shed.
@@ -96,13 +95,12 @@ class Backpressure:
 
     def _look(self) -> bool:
         """Look, if it is time to; False if another thread does, and has not told yet what it found."""
-        if self._pid != os.getpid():  # another thread of the parent may have held it
-            self._token, self._pid = deque((None,)), os.getpid()
         began = time.monotonic()
         if began < self._next_look and (self._left > 0 or self._full_since is not None):
             return True
+        token = self._token.get()
         try:
-            self._token.pop()
+            token.pop()
         except IndexError:
             return False
         try:
@@ -119,7 +117,7 @@ class Backpressure:
                 self._next_look = time.monotonic() + _LOOK_EVERY_S
             raise
         finally:
-            self._token.append(None)
+            token.append(None)
         return True
 
     def _judge(self, backlog: Backlog, *, full: bool) -> None:

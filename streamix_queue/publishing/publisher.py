@@ -25,6 +25,7 @@ from streamix_queue.core.facts import Interceptor, Observer, Published, Shed
 from streamix_queue.core.message import ShedMessage, StreamMessage
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.wire import MESSAGE, Fields, build, carrier_fields, encode
+from streamix_queue.forks import PerProcess
 from streamix_queue.publishing.hold_back import Backpressure
 from streamix_queue.publishing.joint_writes import JointWrites
 from streamix_queue.telling.interceptors import enter_all, leave_all
@@ -95,7 +96,7 @@ class Publisher:
         own_observers, own_interceptors = publisher_telemetry(redis_url, stream)
         everyone = (*own_observers, *observers)
         self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 2000, everyone)
-        self._joint = JointWrites(self._write, patience_s=2 * timeout_ms / 1000 + 1.0)
+        self._joint = PerProcess(lambda: JointWrites(self._write, patience_s=2 * timeout_ms / 1000 + 1.0))
         self._notice = fan_out(everyone)
         self._interceptors = (*own_interceptors, *interceptors)
         self._backpressure: Backpressure | None = None
@@ -218,7 +219,7 @@ class Publisher:
     def _add(self, message: StreamMessage, fields: Sequence[bytes]) -> bytes:
         began = time.monotonic()
         try:
-            return self._joint.write(fields)
+            return self._joint.get().write(fields)
         except BrokerUnavailable as error:
             return self._persist(
                 began,

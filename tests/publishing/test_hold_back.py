@@ -190,7 +190,7 @@ def test_a_fork_in_the_middle_of_a_look_is_no_end_of_looking(
     held.admit(1)
     broker.count = 5000
     clock.now += 1
-    held._token.clear()  # the parent's other thread holds it, and is not in the child
+    held._token.get().clear()  # the parent's other thread holds it, and is not in the child
     assert held.admit(1)
 
     monkeypatch.setattr("os.getpid", lambda: -1)
