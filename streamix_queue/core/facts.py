@@ -23,8 +23,6 @@ __all__ = [
     "ActorCrashed",
     "ActorRestarted",
     "ActorStalled",
-    "BackpressureBegan",
-    "BackpressureEnded",
     "BrokerDown",
     "BrokerUp",
     "Called",
@@ -45,6 +43,8 @@ __all__ = [
     "PinsSeen",
     "Polled",
     "Promoted",
+    "PublishFreed",
+    "PublishHeldBack",
     "Published",
     "Reclaimed",
     "Renewed",
@@ -362,7 +362,7 @@ class EventResumed(Fact):
 
 
 @dataclass(frozen=True)
-class BackpressureBegan(Fact):
+class PublishHeldBack(Fact):
     """The slowest group is ``backlog`` messages behind, and that is ``limit``: publishing is held back."""
 
     stream: str
@@ -372,8 +372,8 @@ class BackpressureBegan(Fact):
 
 
 @dataclass(frozen=True)
-class BackpressureEnded(Fact):
-    """It has caught up so far that publishing goes on; it was held back for ``seconds``."""
+class PublishFreed(Fact):
+    """That group has caught up so far that publishing goes on; it was held back for ``seconds``."""
 
     stream: str
     group: str

@@ -213,7 +213,7 @@ class PublisherMetrics:
         elif isinstance(fact, facts.Shed):
             with self._store.lock:
                 self._shed.value += fact.count
-        elif isinstance(fact, facts.BackpressureEnded):
+        elif isinstance(fact, facts.PublishFreed):
             with self._store.lock:
                 self._held_back.value += fact.seconds
         elif isinstance(fact, facts.Published):

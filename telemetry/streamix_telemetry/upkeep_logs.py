@@ -34,12 +34,12 @@ def _refused(fact: facts.UpkeepRefused) -> Line:
     return logging.WARNING, "upkeep.refused", refusal
 
 
-def _began(fact: facts.BackpressureBegan) -> Line:
+def _began(fact: facts.PublishHeldBack) -> Line:
     about = {"behind": printable(fact.group), "backlog": fact.backlog, "limit": fact.limit}
     return logging.WARNING, "publish.held_back", about
 
 
-def _ended(fact: facts.BackpressureEnded) -> Line:
+def _ended(fact: facts.PublishFreed) -> Line:
     return logging.INFO, "publish.goes_on", {"backlog": fact.backlog, "after_s": round(fact.seconds, 3)}
 
 
@@ -67,8 +67,8 @@ _LINES: Final[dict[type[Fact], Callable[[Any], Line]]] = {
         "event.resumed",
         {"event_name": printable(fact.event)},
     ),
-    facts.BackpressureBegan: _began,
-    facts.BackpressureEnded: _ended,
+    facts.PublishHeldBack: _began,
+    facts.PublishFreed: _ended,
 }
 
 
