@@ -1,4 +1,8 @@
-"""`Publisher`: events onto the stream, from any thread, before and after ``fork()``."""
+"""`Publisher`: events onto the stream, from any thread, before and after ``fork()``.
+
+What it decides lies in `core.publish_attempts`, `core.hold_back` and `core.publication`; here are
+the calls to Redis and the waits between them, for threads.
+"""
 
 from __future__ import annotations
 

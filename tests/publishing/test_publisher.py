@@ -37,11 +37,12 @@ class Locks:
         self.second_is_made, self.go_on = threading.Event(), threading.Event()
 
     def __call__(self) -> Any:
-        self.made.append(threading.Lock())
+        lock = threading.Lock()
+        self.made.append(lock)
         if len(self.made) == 2:
             self.second_is_made.set()
             assert self.go_on.wait(SOON_S)
-        return self.made[-1]
+        return lock
 
 
 def test_no_thread_of_a_child_waits_for_a_lock_that_the_parent_held(monkeypatch: pytest.MonkeyPatch) -> None:
