@@ -77,8 +77,7 @@ class HoldBack:
 
     def _look(self) -> bool:
         """Look, if it is time to; False if another thread does, and has not told yet what it found."""
-        began = time.monotonic()
-        if not self._gate.is_due(began):
+        if not self._gate.is_due(time.monotonic()):
             return True
         token = self._token.get()
         try:
@@ -86,6 +85,9 @@ class HoldBack:
         except IndexError:
             return False
         try:
+            began = time.monotonic()
+            if not self._gate.is_due(began):
+                return True  # the thread that had the token before has looked in between
             backlog = self._broker.backlog(self._stream, self._gate.enough)
             fact = self._gate.found(backlog.group, backlog.count, began, time.monotonic())
             if fact is not None:

@@ -182,6 +182,25 @@ def test_only_one_thread_looks_and_the_others_go_on_by_as_much_again(broker: Bro
     assert len(broker.asked) == 2
 
 
+def test_a_look_that_another_thread_has_just_ended_is_not_taken_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a thread that found a look due takes it without asking again once it has the token."""
+    held = guard(broker)
+    is_due, others = held._gate.is_due, iter([held.admit])
+
+    def interrupted(now: float) -> bool:
+        due = is_due(now)
+        for other in others:
+            other(1)
+        return due
+
+    monkeypatch.setattr(held._gate, "is_due", interrupted)
+
+    assert held.admit(1)
+    assert len(broker.asked) == 1
+
+
 def test_a_fork_in_the_middle_of_a_look_is_no_end_of_looking(
     broker: Broker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
