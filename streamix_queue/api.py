@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,13 +13,14 @@ from streamix_queue.consumer import BACKOFF_BASE_MS, BACKOFF_JITTER, BACKOFF_MAX
 from streamix_queue.core.config import DEFAULT_GROUP, DEFAULT_REDIS_URL, DEFAULT_STREAM
 from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.retention import DEFAULT_KEEP_MS
+from streamix_queue.forks import PerProcess
 from streamix_queue.publishing.publisher import Publisher
 
 __all__ = ["consume", "publish"]
 
 _MAX_PUBLISHERS = 32
 _publishers: OrderedDict[tuple[object, ...], Publisher] = OrderedDict()
-_lock = threading.Lock()  # guards the dictionary, not the publishers, which are thread-safe
+_lock = PerProcess(threading.Lock)  # guards the dictionary, not the publishers, which are thread-safe
 
 
 def publish(
@@ -120,7 +120,7 @@ def _publisher(
     redis_url: str, stream: str, max_backlog: int | None, on_full: str, full_timeout_ms: int
 ) -> Publisher:
     key = (redis_url, stream, max_backlog, on_full, full_timeout_ms)
-    with _lock:
+    with _lock.get():
         publisher = _publishers.get(key)
         if publisher is None:
             publisher = _publishers[key] = Publisher(
@@ -134,17 +134,9 @@ def _publisher(
         return publisher
 
 
-def _forked() -> None:
-    global _lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked for ever
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forked)
-
-
 @atexit.register
 def close_publishers() -> None:
     """Close the connections that `publish` keeps. Called at exit; harmless at any time."""
-    with _lock:
+    with _lock.get():
         while _publishers:
             _publishers.popitem()[1].close()

@@ -65,16 +65,17 @@ def _layer(
 # Every folder and every module beside them, from the ground up: each row names none below itself.
 LAYERS = {
     "_lazy": _layer(""),
+    "forks": _layer("", "", THREADS | OUTSIDE_WORLD | CLOCK_AND_CHANCE),
     "core": _layer("", "msgspec", THREADS | OUTSIDE_WORLD | CLOCK_AND_CHANCE, pure=True),
     "runtime": _layer("", "", OUTSIDE_WORLD),
     "telling": _layer("core", "", OUTSIDE_WORLD),
-    "broker": _layer("core", "hiredis redis", THREADS),
+    "broker": _layer("forks core", "hiredis redis", THREADS),
     # Structs are what keeps thousands of held entries out of the garbage collector's way.
     "held": _layer("core runtime telling broker", "msgspec", NO_SOCKETS),
     # Payloads are made what a handler's annotation asks for: with msgspec.
     "actors": _layer("core runtime telling broker held", "msgspec", NO_SOCKETS),
     "composition": _layer("core telling broker", "prometheus_client streamix_telemetry", NO_SOCKETS),
-    "publishing": _layer("core runtime telling broker composition", "", NO_SOCKETS),
+    "publishing": _layer("forks core runtime telling broker composition", "", NO_SOCKETS),
     "consuming": _layer("core runtime telling broker held actors composition", "", NO_PROCESSES),
     "admin": _layer("_lazy core telling broker composition", "msgspec", NO_PROCESSES),
     "signals": _layer(""),
@@ -82,7 +83,7 @@ LAYERS = {
     "embedded": _layer("core local_server"),
     "testing": _layer("broker"),
     "consumer": _layer("core composition consuming signals", "prometheus_client", NO_SOCKETS),
-    "api": _layer("core publishing consumer"),
+    "api": _layer("forks core publishing consumer"),
     "settings": _layer("core publishing consumer", "tomli"),
     "__init__": _layer("_lazy core runtime publishing consumer api"),
     "cli": _layer(

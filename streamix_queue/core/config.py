@@ -9,7 +9,6 @@ from typing import Any
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.entry_ids import is_entry_id
 from streamix_queue.core.errors import ConfigError
-from streamix_queue.core.hold_back import ON_FULL
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.retention import DEFAULT_KEEP_MS
 
@@ -27,6 +26,7 @@ DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 DEFAULT_STREAM = "app.events"
 DEFAULT_GROUP = "app.workers"
 
+_ON_FULL = ("block", "raise", "shed")
 _DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -163,6 +163,6 @@ class PublisherConfig:
         number("timeout_ms", self.timeout_ms, 1, 600_000, unit="ms")
         if self.max_backlog is not None:
             number("max_backlog", self.max_backlog, 1, 1_000_000_000, unit="messages")
-        if self.on_full not in ON_FULL:
-            raise ConfigError(f"on_full={self.on_full!r}: expected one of {', '.join(map(repr, ON_FULL))}")
+        if self.on_full not in _ON_FULL:
+            raise ConfigError(f"on_full={self.on_full!r}: expected one of {', '.join(map(repr, _ON_FULL))}")
         number("full_timeout_ms", self.full_timeout_ms, 0, _DAY_MS, unit="ms")

@@ -25,8 +25,6 @@ __all__ = [
     "ActorRestarted",
     "ActorStalled",
     "ActorStarted",
-    "BackpressureBegan",
-    "BackpressureEnded",
     "BrokerDown",
     "BrokerUp",
     "Called",
@@ -46,6 +44,8 @@ __all__ = [
     "Polled",
     "ProcessInterceptor",
     "Promoted",
+    "PublishFreed",
+    "PublishHeldBack",
     "PublishInterceptor",
     "Published",
     "Reclaimed",
@@ -379,7 +379,7 @@ class EventResumed(Fact):
 
 
 @dataclass(frozen=True)
-class BackpressureBegan(Fact):
+class PublishHeldBack(Fact):
     """The slowest group is ``backlog`` messages behind, and that is ``limit``: publishing is held back."""
 
     stream: str
@@ -389,8 +389,8 @@ class BackpressureBegan(Fact):
 
 
 @dataclass(frozen=True)
-class BackpressureEnded(Fact):
-    """It has caught up so far that publishing goes on; it was held back for ``seconds``."""
+class PublishFreed(Fact):
+    """That group has caught up so far that publishing goes on; it was held back for ``seconds``."""
 
     stream: str
     group: str

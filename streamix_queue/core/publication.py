@@ -34,3 +34,25 @@ class Publication:
         self.carriers: list[dict[str, str]] = [{} for _ in messages]
         self.entry_ids: list[bytes] = []
         self.shed = 0
+
+    def confirm(self, answers: Sequence[bytes | Exception], start: int, written: list[int]) -> None:
+        """Note what Redis answered to one round trip of a batch; raises its first refusal.
+
+        What is behind a refusal may be in: Redis carries each out by itself, and memory may have
+        become free.
+
+        Args:
+            answers: The id of each entry, or why it was refused.
+            start: Which message the first answer is for.
+            written: Gets the index of every message that is on the stream.
+        """
+        refusal: Exception | None = None
+        for index, answer in enumerate(answers, start):
+            if isinstance(answer, Exception):
+                refusal = refusal or answer
+            else:
+                written.append(index)
+                if refusal is None:
+                    self.entry_ids.append(answer)
+        if refusal is not None:
+            raise refusal

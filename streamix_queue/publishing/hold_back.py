@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable
 
-from streamix_queue.broker.protocol import Backlog, PublisherBroker
-from streamix_queue.core.errors import BacklogFull, BrokerUnavailable
-from streamix_queue.core.facts import BackpressureBegan, BackpressureEnded, Fact
-from streamix_queue.core.hold_back import allowance, low_watermark
+from streamix_queue.broker.protocol import PublisherBroker
+from streamix_queue.core.errors import BrokerUnavailable
+from streamix_queue.core.hold_back import Gate, Wait
+from streamix_queue.forks import PerProcess
+from streamix_queue.telling.observers import Notice
 
-__all__ = ["Backpressure"]
-
-_LOOK_EVERY_S = 1.0
-_LOOK_EVERY_WHEN_FULL_S = 0.1
-_ANOTHER_LOOKS_S = 0.001
-# Counting may be dear where Redis knows no lag: then it is done less often.
-_SHARE_OF_TIME = 10
+__all__ = ["HoldBack"]
 
 
-class Backpressure:
-    """Thread-safe without a lock, and safe after ``fork()``.
+class HoldBack:
+    """Asks the broker, waits and tells, as its `Gate` decides. Thread-safe, and safe after ``fork()``.
 
     The backlog is looked at once a second, or when so much was published that it may have grown
     a lot; all other calls only count. One thread looks; the others may publish as much again
@@ -46,23 +39,14 @@ class Backpressure:
         limit: int,
         on_full: str,
         timeout_s: float,
-        notice: Callable[[Fact], None],
+        notice: Notice,
     ) -> None:
         self._broker = broker
         self._stream = stream
-        self._limit = limit
-        self._low = low_watermark(limit)
-        self._on_full = on_full
-        self._timeout_s = timeout_s if on_full == "block" else 0.0
         self._notice = notice
-        self._backlog = Backlog("", 0)
-        # Written by the thread that looks; the count of what is left also by others, and need not be exact.
-        self._left = self._allowance = 0
-        self._next_look = 0.0
-        self._full_since: float | None = None
-        # One token: who holds it looks. A deque's pop is atomic, and no fork can leave it locked.
-        self._token: deque[None] = deque((None,))
-        self._pid = os.getpid()
+        self._gate = Gate(stream, limit, on_full, timeout_s)
+        # One token: the thread that has it looks. (A deque's pop is atomic.)
+        self._token = PerProcess(lambda: deque((None,)))
 
     def admit(self, count: int) -> bool:
         """Ask whether ``count`` more messages may be published; False if they are to be shed.
@@ -71,73 +55,46 @@ class Backpressure:
             BacklogFull: they may not.
             BrokerRefused, WrongKeyType: Redis does not tell how far the groups are.
         """
-        if self._full_since is None and self._left > 0 and time.monotonic() < self._next_look:
-            self._left -= count
+        gate, began = self._gate, time.monotonic()
+        if gate.passes(count, began):
             return True
-        began = time.monotonic()
         while True:
             try:
                 is_known = self._look()
             except BrokerUnavailable:
                 return True  # the write finds out as well, and has its own patience
-            if self._full_since is None:
-                if is_known or self._left > -self._allowance:
-                    self._left -= count
-                    return True
-                time.sleep(_ANOTHER_LOOKS_S)  # bounded by the broker's own patience
-                continue
-            if self._on_full == "shed":
-                return False
-            left = self._timeout_s - (time.monotonic() - began)
-            if left <= 0:
-                raise self._refusal()
-            wait = max(self._next_look - time.monotonic(), _LOOK_EVERY_WHEN_FULL_S / 10)
-            time.sleep(min(left, wait * random.uniform(1.0, 1.5)))  # noqa: S311 - parts the threads
+            now = time.monotonic()
+            decision = gate.decide(
+                count,
+                now - began,
+                now,
+                random.random(),  # noqa: S311 - parts the threads
+                is_known=is_known,
+            )
+            if not isinstance(decision, Wait):
+                return decision
+            time.sleep(decision.seconds)
 
     def _look(self) -> bool:
         """Look, if it is time to; False if another thread does, and has not told yet what it found."""
-        if self._pid != os.getpid():  # another thread of the parent may have held it
-            self._token, self._pid = deque((None,)), os.getpid()
-        began = time.monotonic()
-        if began < self._next_look and (self._left > 0 or self._full_since is not None):
+        if not self._gate.is_due(time.monotonic()):
             return True
+        token = self._token.get()
         try:
-            self._token.pop()
+            token.pop()
         except IndexError:
             return False
         try:
-            full = self._full_since is not None
-            self._backlog = self._broker.backlog(self._stream, self._low if full else self._limit)
-            self._judge(self._backlog, full=full)
-            self._left = self._allowance = allowance(self._backlog.count, self._limit)
-            took = time.monotonic() - began
-            every = _LOOK_EVERY_WHEN_FULL_S if self._full_since is not None else _LOOK_EVERY_S
-            self._next_look = time.monotonic() + max(every, took * _SHARE_OF_TIME)
+            began = time.monotonic()
+            if not self._gate.is_due(began):
+                return True  # the thread that had the token before has looked in between
+            backlog = self._broker.backlog(self._stream, self._gate.enough)
+            fact = self._gate.found(backlog.group, backlog.count, began, time.monotonic())
+            if fact is not None:
+                self._notice(fact)
         except BrokerUnavailable:
-            if self._full_since is None:  # or each write would wait twice for a server that is away
-                self._left = self._allowance = allowance(self._limit, self._limit)
-                self._next_look = time.monotonic() + _LOOK_EVERY_S
+            self._gate.away(time.monotonic())
             raise
         finally:
-            self._token.append(None)
+            token.append(None)
         return True
-
-    def _judge(self, backlog: Backlog, *, full: bool) -> None:
-        now = time.monotonic()
-        if not full and backlog.count >= self._limit:
-            self._full_since = now
-            self._notice(BackpressureBegan(self._stream, backlog.group, backlog.count, self._limit))
-        elif full and backlog.count <= self._low:
-            seconds, self._full_since = now - (self._full_since or now), None
-            self._notice(BackpressureEnded(self._stream, backlog.group, backlog.count, seconds))
-
-    def _refusal(self) -> BacklogFull:
-        backlog = self._backlog
-        who = f"group {backlog.group!r} of stream" if backlog.group else "no group reads stream"
-        waited = f" after {self._timeout_s:g} s" if self._timeout_s else ""
-        return BacklogFull(
-            f"{who} {self._stream!r}: at least {backlog.count} messages to be handled{waited}, "
-            f"max_backlog={self._limit}; nothing was written",
-            backlog.group,
-            backlog.count,
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import threading
 from collections.abc import Callable, Sequence
 
@@ -24,8 +23,8 @@ class _Write:
     """One entry, and the thread that waits for its answer.
 
     Attributes:
-        answer: What became of it, once somebody has sent it.
-        to_send: Set instead if its thread is to send: its own entry and what waits beside it.
+        answer: The entry's id or Redis's refusal, once it was sent.
+        to_send: Set instead if its own thread is to send: this write and others that waited.
     """
 
     __slots__ = ("_done", "answer", "fields", "to_send")
@@ -38,35 +37,32 @@ class _Write:
         self._done.acquire()
 
     def wait(self, timeout_s: float) -> bool:
-        """Until `wake`; False if that took too long."""
+        """Wait for `wake`; False if it did not come within ``timeout_s`` seconds."""
         return self._done.acquire(timeout=timeout_s)
 
     def wake(self) -> None:
-        """Its answer is there, or it is to send."""
+        """Let its thread go on: it has its answer, or is to send."""
         self._done.release()
 
 
 class JointWrites:
-    """Thread-safe, and safe after ``fork()``. A thread alone sends at once.
+    """Thread-safe, but of one process: a forked child needs another. A thread alone sends at once.
 
-    While a few round trips are under way, those who come later wait. Whoever comes back from one
-    makes one of these send for all of them, so no thread works for others after its own answer.
-    The writes of one thread stay in order, for it waits for each.
+    While `_MOST_UNDER_WAY` round trips are under way, the threads that come later wait. A thread
+    that comes back from a round trip chooses one of the waiting ones, which then sends what all of
+    them want to write; so no thread works for others once its own answer is there. The writes of
+    one thread stay in order, because it waits for each.
 
     Args:
         send: Called on the threads that write. Bounded in time.
         patience_s: How long to wait for the others before sending alone, in seconds: longer than
-            two ``send`` can take. It is a net below what cannot be ruled out: a thread that is
-            interrupted just where it had taken the sending upon itself.
+            two ``send`` can take. Needed only if the thread that was chosen to send dies of an
+            exception (Ctrl-C) before it begins to, and so wakes nobody.
     """
 
     def __init__(self, send: Send, patience_s: float) -> None:
         self._send = send
         self._patience_s = patience_s
-        self._begin()
-
-    def _begin(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []  # guarded by the lock, like the number of those under way
         self._under_way = 0
@@ -78,8 +74,6 @@ class JointWrites:
             BrokerUnavailable: as ``send``; it may have been written unless the error says otherwise.
             BrokerError: Redis refused this one.
         """
-        if self._pid != os.getpid():
-            self._begin()  # after fork(): those who would send or wait are not here
         mine = _Write(fields)
         with self._lock:
             if self._under_way < _MOST_UNDER_WAY:
@@ -100,7 +94,7 @@ class JointWrites:
         return answer
 
     def _wait(self, mine: _Write) -> bool:
-        """Until somebody has sent it, or it is to send; False if nobody has begun to."""
+        """Wait until it has its answer or is to send; False if no thread has taken it up in time."""
         try:
             if mine.wait(self._patience_s):
                 return True
@@ -115,7 +109,7 @@ class JointWrites:
         return True
 
     def _withdrawn(self, mine: _Write) -> bool:
-        """True if it waited still, and does no more."""
+        """Take it out of those that wait; False if it was in a round trip, or chosen to send, by then."""
         with self._lock:
             if mine in self._waiting:
                 self._waiting.remove(mine)
@@ -123,7 +117,7 @@ class JointWrites:
         return False
 
     def _send_all(self, writes: list[_Write], mine: _Write) -> None:
-        # What nobody can tell of, should this thread be interrupted.
+        # For the others, if an exception (Ctrl-C) ends this thread: whether Redis has theirs is unknown.
         error: BrokerError = BrokerUnavailable("the thread that sent it was interrupted")
         answers: Sequence[bytes | Exception] = ()
         try:
@@ -133,13 +127,16 @@ class JointWrites:
         finally:
             self._pass_on([])
             for index, write in enumerate(writes):
-                # (Raised in several threads, one exception would collect the tracebacks of all.)
+                # A copy for each, or each thread that raises it would add its traceback to the same one.
                 write.answer = answers[index] if answers else copy.copy(error)
                 if write is not mine:
                     write.wake()
 
     def _pass_on(self, left: list[_Write]) -> None:
-        """Let one of those who wait send, or nobody if none does."""
+        """Make the first write of ``left`` and of those that wait send them all.
+
+        Without any, one round trip less is under way.
+        """
         with self._lock:
             room = _MOST_TOGETHER - len(left)
             left = [*left, *self._waiting[:room]]

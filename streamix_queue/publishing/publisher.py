@@ -1,4 +1,8 @@
-"""`Publisher`: events onto the stream, from any thread, before and after ``fork()``."""
+"""`Publisher`: events onto the stream, from any thread, before and after ``fork()``.
+
+What it decides lies in `core.publish_attempts`, `core.hold_back` and `core.publication`; here are
+the calls to Redis and the waits between them, for threads.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +22,17 @@ from streamix_queue.core.errors import (
     BrokerError,
     BrokerUnavailable,
     InvalidMessageType,
-    NotEnoughReplicas,
-    PublishUnknown,
 )
-from streamix_queue.core.facts import Observer, Published, PublishInterceptor, Shed
+from streamix_queue.core.facts import Observer, PublishInterceptor
 from streamix_queue.core.message import ShedMessage, StreamMessage
 from streamix_queue.core.publication import Publication
+from streamix_queue.core.publish_attempts import PublishAttempts
 from streamix_queue.core.wire import MESSAGE, Fields, build, carrier_fields, encode
-from streamix_queue.publishing.hold_back import Backpressure
+from streamix_queue.forks import PerProcess
+from streamix_queue.publishing.hold_back import HoldBack
 from streamix_queue.publishing.joint_writes import JointWrites
-from streamix_queue.telling.interceptors import enter_all, leave_all
-from streamix_queue.telling.observers import Notice, fan_out
+from streamix_queue.publishing.observed import Observed
+from streamix_queue.telling.observers import fan_out
 
 __all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "Publisher"]
 
@@ -95,12 +99,12 @@ class Publisher:
         own_observers, own_interceptors = publisher_telemetry(redis_url, stream)
         everyone = (*own_observers, *observers)
         self._broker: PublisherBroker = redis_publisher_broker(redis_url, timeout_ms / 2000, everyone)
-        self._joint = JointWrites(self._write, patience_s=2 * timeout_ms / 1000 + 1.0)
+        self._joint = PerProcess(lambda: JointWrites(self._send, patience_s=2 * timeout_ms / 1000 + 1.0))
         self._notice = fan_out(everyone)
         self._interceptors = (*own_interceptors, *interceptors)
-        self._backpressure: Backpressure | None = None
+        self._hold_back: HoldBack | None = None
         if max_backlog is not None:
-            self._backpressure = Backpressure(
+            self._hold_back = HoldBack(
                 self._broker,
                 stream,
                 limit=max_backlog,
@@ -108,7 +112,8 @@ class Publisher:
                 timeout_s=full_timeout_ms / 1000,
                 notice=self._notice,
             )
-        self._plain = not (everyone or self._interceptors or self._backpressure)
+        # No telemetry, no limit: then a publish spends a third less time outside of Redis.
+        self._is_bare = not (everyone or self._interceptors or self._hold_back)
         self._known_groups: set[str] = set()
         self._checked = False
 
@@ -133,17 +138,13 @@ class Publisher:
         now = datetime.now(timezone.utc).isoformat()
         message = build(event, data, str(uuid.uuid4()), now)
         raw = encode(message, max_bytes=self._config.max_message_bytes)
-        if not self._checked:
-            self._broker.check(self._key)
-            self._checked = True
-        if group is not None and group not in self._known_groups:
-            self._keep_for(group)
-        if self._plain:
+        self._prepare(group)
+        if self._is_bare:
             self._add(message, (MESSAGE, raw))
             return message
         publication = Publication(self._config.stream, (message,), (len(raw),), batch=False)
-        with self._told(publication):
-            if self._backpressure is not None and not self._backpressure.admit(1):
+        with Observed(self._interceptors, self._notice, publication):
+            if self._hold_back is not None and not self._hold_back.admit(1):
                 publication.shed = 1
                 return _shed(message)
             fields = (MESSAGE, raw, *carrier_fields(publication.carriers[0]))
@@ -176,13 +177,9 @@ class Publisher:
             message = build(event, data, str(uuid.uuid4()), now)
             raws.append(encode(message, max_bytes=limit))
             messages.append(message)
-        if not self._checked:
-            self._broker.check(self._key)
-            self._checked = True
-        if group is not None and group not in self._known_groups:
-            self._keep_for(group)
+        self._prepare(group)
         publication = Publication(self._config.stream, messages, list(map(len, raws)), batch=True)
-        with self._told(publication):
+        with Observed(self._interceptors, self._notice, publication):
             entries = [
                 (MESSAGE, raw, *carrier_fields(carrier))
                 for raw, carrier in zip(raws, publication.carriers, strict=True)
@@ -191,11 +188,11 @@ class Publisher:
             try:
                 for start in range(0, len(entries), _PER_ROUND_TRIP):
                     end = min(start + _PER_ROUND_TRIP, len(entries))
-                    if self._backpressure is not None and not self._backpressure.admit(end - start):
+                    if self._hold_back is not None and not self._hold_back.admit(end - start):
                         publication.shed = len(messages) - start
                         return [*messages[:start], *map(_shed, messages[start:])]
                     answers = self._add_many(messages[start:end], entries[start:end])
-                    _note_written(answers, start, written, publication.entry_ids)
+                    publication.confirm(answers, start, written)
             except (BacklogFull, BrokerError) as error:
                 error.written = tuple(written)
                 raise
@@ -213,12 +210,34 @@ class Publisher:
     ) -> None:
         self.close()
 
-    # --- writing --------------------------------------------------------------------------------
+    # --- before the first write -----------------------------------------------------------------
 
-    def _add(self, message: StreamMessage, fields: Sequence[bytes]) -> bytes:
+    def _prepare(self, group: str | None) -> None:
+        """Refuse a key that a cluster would not take, and make ``group``: each once, then no more."""
+        if not self._checked:
+            self._broker.check(self._key)
+            self._checked = True
+        if group is not None and group not in self._known_groups:
+            text("group", group)
+            self._ensure(group)
+            self._known_groups.add(group)
+
+    def _ensure(self, group: str) -> None:
+        def ensure() -> object:
+            return self._broker.ensure_group(self._key, group.encode(), "0")
+
         began = time.monotonic()
         try:
-            return self._joint.write(fields)
+            ensure()
+        except BrokerUnavailable as error:
+            self._persist(began, error, ensure, ensure, "")
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def _add(self, message: StreamMessage, fields: Fields) -> bytes:
+        began = time.monotonic()
+        try:
+            return self._joint.get().write(fields)
         except BrokerUnavailable as error:
             return self._persist(
                 began,
@@ -228,13 +247,8 @@ class Publisher:
                 message.id,
             )
 
-    def _write(self, entries: Sequence[Fields]) -> list[bytes | Exception]:
-        if len(entries) == 1:
-            return [self._broker.add(self._key, entries[0])]
-        return self._broker.add_many(self._key, entries)
-
     def _add_many(
-        self, messages: Sequence[StreamMessage], entries: Sequence[Sequence[bytes]]
+        self, messages: Sequence[StreamMessage], entries: Sequence[Fields]
     ) -> list[bytes | Exception]:
         def one_by_one() -> list[bytes | Exception]:
             return [
@@ -250,6 +264,12 @@ class Publisher:
                 began, error, lambda: self._broker.add_many(self._key, entries), one_by_one, messages[0].id
             )
 
+    def _send(self, entries: Sequence[Fields]) -> list[bytes | Exception]:
+        """One round trip for what several threads publish at the same moment."""
+        if len(entries) == 1:
+            return [self._broker.add(self._key, entries[0])]
+        return self._broker.add_many(self._key, entries)
+
     def _persist(
         self,
         began: float,
@@ -258,96 +278,19 @@ class Publisher:
         look_and_write: Callable[[], _T],
         message_id: str,
     ) -> _T:
-        """Try again after ``error``, until ``timeout_ms`` after ``began`` (``time.monotonic()``).
+        """Wait and try again after ``error``, as `PublishAttempts` says, for up to ``timeout_ms``.
 
-        As long as Redis surely did nothing, by ``write``; from the first lost reply on by
-        ``look_and_write``, which adds nothing that is there.
+        ``began`` is when the first try did, on the monotonic clock. ``look_and_write`` adds nothing
+        that is on the stream already.
         """
-        deadline = began + self._config.timeout_ms / 1000
-        attempt, unknown = 1, False
+        attempts = PublishAttempts(began + self._config.timeout_ms / 1000, message_id)
         while True:
-            if isinstance(error, NotEnoughReplicas):
-                raise error
-            unknown = unknown or not error.nothing_done
-            wait = min(0.05 * 2**attempt, 1.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            if time.monotonic() + wait > deadline:
-                if unknown:
-                    reason = f"{error}; tried {attempt} times, the message may be in or out"
-                    raise PublishUnknown(reason, message_id) from error
-                raise BrokerUnavailable(f"{error}; tried {attempt} times, nothing was written") from error
-            time.sleep(wait)
-            attempt += 1
+            again = attempts.after(error, time.monotonic(), random.random())  # noqa: S311 - jitter
+            time.sleep(again.wait_s)
             try:
-                return look_and_write() if unknown else write()
-            except BrokerUnavailable as again:
-                error = again
-
-    def _keep_for(self, group: str) -> None:
-        text("group", group)
-
-        def ensure() -> object:
-            return self._broker.ensure_group(self._key, group.encode(), "0")
-
-        began = time.monotonic()
-        try:
-            ensure()
-        except BrokerUnavailable as error:
-            self._persist(began, error, ensure, ensure, "")
-        self._known_groups.add(group)
-
-    # --- telemetry ------------------------------------------------------------------------------
-
-    def _told(self, publication: Publication) -> _Told:
-        return _Told(self._interceptors, self._notice, publication)
-
-
-class _Told:
-    """Interceptors around a publish, and the fact of it at its end."""
-
-    def __init__(
-        self,
-        interceptors: tuple[PublishInterceptor, ...],
-        notice: Notice,
-        publication: Publication,
-    ) -> None:
-        self._interceptors = interceptors
-        self._notice = notice
-        self._publication = publication
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-        self._scopes = enter_all([i.publishing for i in self._interceptors], self._publication)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        published, seconds = self._publication, time.perf_counter() - self._started
-        error_type = kind.__name__ if kind else ""
-        sizes = published.sizes[: len(published.sizes) - published.shed]
-        if sizes:
-            self._notice(Published(published.stream, len(sizes), seconds, sum(sizes), error_type, sizes))
-        if published.shed:
-            self._notice(Shed(published.stream, published.shed))
-        leave_all(self._scopes, (kind, error, trace))
-
-
-def _note_written(
-    answers: Sequence[bytes | Exception], start: int, written: list[int], entry_ids: list[bytes]
-) -> None:
-    """Note which events of a round trip are on the stream; raises the first refusal.
-
-    Those behind it may be in: Redis carries each out by itself, and memory may have become free.
-    """
-    refusal: Exception | None = None
-    for index, answer in enumerate(answers, start):
-        if isinstance(answer, Exception):
-            refusal = refusal or answer
-        else:
-            written.append(index)
-            if refusal is None:
-                entry_ids.append(answer)
-    if refusal is not None:
-        raise refusal
+                return look_and_write() if again.look_first else write()
+            except BrokerUnavailable as failure:
+                error = failure
 
 
 def _shed(message: StreamMessage) -> ShedMessage:

@@ -202,7 +202,7 @@ def _upkeep_refused(fact: facts.UpkeepRefused) -> Line:
     return logging.WARNING, "upkeep.refused", values
 
 
-def _held_back(fact: facts.BackpressureBegan) -> Line:
+def _held_back(fact: facts.PublishHeldBack) -> Line:
     values = {"behind": printable(fact.group), "backlog": fact.backlog, "limit": fact.limit}
     return logging.WARNING, "publish.held_back", values
 
@@ -273,8 +273,8 @@ _LINES: Final[dict[type[facts.Fact], Callable[[Any], Line]]] = {
         "event.resumed",
         {"event_name": printable(fact.event)},
     ),
-    facts.BackpressureBegan: _held_back,
-    facts.BackpressureEnded: lambda fact: (
+    facts.PublishHeldBack: _held_back,
+    facts.PublishFreed: lambda fact: (
         logging.INFO,
         "publish.goes_on",
         {"backlog": fact.backlog, "after_s": round(fact.seconds, 3)},

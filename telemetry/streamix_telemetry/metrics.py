@@ -155,7 +155,7 @@ class PublisherMetrics:
             count_call(self._store, fact)
         elif isinstance(fact, facts.Shed):
             self._cells.add(catalogue.PUBLISH_SHED_MESSAGES, fact.count)
-        elif isinstance(fact, facts.BackpressureEnded):
+        elif isinstance(fact, facts.PublishFreed):
             self._cells.add(catalogue.PUBLISH_HELD_BACK_SECONDS, fact.seconds)
 
     def _published(self, fact: facts.Published) -> None:

@@ -52,9 +52,10 @@ class PublisherTracing:
         if tracer is None:
             self._pass_on(publication)
             return None
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self.base = names.base_attributes(self._server, self._stream, f"{self._host}-{self._pid}")
+        pid = os.getpid()
+        if self._pid != pid:
+            self.base = names.base_attributes(self._server, self._stream, f"{self._host}-{pid}")
+            self._pid = pid  # last, or another thread would use the parent's
         return _Publish(self, tracer, publication)
 
     def _pass_on(self, publication: Publication) -> None:

@@ -12,7 +12,7 @@ import redis
 
 from streamix_queue import BacklogFull, OutOfMemory, Publisher, ShedMessage, publish
 from streamix_queue.api import close_publishers
-from streamix_queue.core.facts import BackpressureBegan, BackpressureEnded, Fact, Published, Shed
+from streamix_queue.core.facts import Fact, Published, PublishFreed, PublishHeldBack, Shed
 from tests.support.members import Handler, eventually, member
 from tests.support.servers import Server
 
@@ -60,8 +60,8 @@ def test_publishing_stops_at_the_limit_and_goes_on_when_the_group_has_caught_up(
         assert full.group == "g"
         with server.client() as client:
             assert 100 <= int(client.xlen(stream)) <= 106
-        (began,) = told.of(BackpressureBegan)
-        assert isinstance(began, BackpressureBegan)
+        (began,) = told.of(PublishHeldBack)
+        assert isinstance(began, PublishHeldBack)
         assert (began.group, began.limit) == ("g", 100)
         assert told.of(Published)[-1].error_type == "BacklogFull"
 
@@ -71,7 +71,7 @@ def test_publishing_stops_at_the_limit_and_goes_on_when_the_group_has_caught_up(
         with consumer:
             calls.wait_for(100)
             eventually(lambda: _goes_through(publisher), what="publishing goes on")
-        assert len(told.of(BackpressureEnded)) == 1
+        assert len(told.of(PublishFreed)) == 1
 
 
 def _goes_through(publisher: Publisher) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streamix_queue import BacklogFull, Publisher
-from streamix_queue.core.facts import BackpressureEnded, StreamTrimmed
+from streamix_queue.core.facts import PublishFreed, StreamTrimmed
 from streamix_telemetry.metrics import ConsumerMetrics, PublisherMetrics
 from streamix_telemetry.registry_store import store_for
 from tests.support.servers import Server
@@ -30,7 +30,7 @@ def test_the_time_that_publishing_was_held_back_is_counted(registry: CollectorRe
     metrics = PublisherMetrics(store_for(registry), "orders")
 
     for _ in range(2):
-        metrics.notice(BackpressureEnded("orders", "g", 10, 1.5))
+        metrics.notice(PublishFreed("orders", "g", 10, 1.5))
 
     assert Page.of(registry).value("streamix_publish_held_back_seconds_total", stream="orders") == 3
 

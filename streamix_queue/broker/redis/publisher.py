@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from hiredis import pack_command
@@ -14,6 +14,7 @@ from streamix_queue.broker.redis.backlog import slowest_group
 from streamix_queue.broker.redis.consumer import ensure_group, refuse_untagged
 from streamix_queue.broker.redis.link import Call, Link, load_script
 from streamix_queue.core.wire import MESSAGE, envelope_start
+from streamix_queue.forks import PerProcess
 
 __all__ = ["RedisPublisherBroker"]
 
@@ -36,10 +37,9 @@ class RedisPublisherBroker:
         self._url = url
         self._timeout_s = timeout_s
         # Last in, first out, so that few connections serve; append and pop are atomic.
-        self._idle: deque[Link] = deque(maxlen=None)
-        self._pid = os.getpid()
+        self._idle: PerProcess[deque[Link]] = PerProcess(deque)
         self._first = Link(url, timeout_s)  # tells a bad URL now and not at the first publish
-        self._idle.append(self._first)
+        self._idle.get().append(self._first)
 
     @property
     def where(self) -> str:
@@ -73,24 +73,21 @@ class RedisPublisherBroker:
         return self._use(lambda link: slowest_group(link, stream, enough))
 
     def close(self) -> None:
-        idle, self._idle = self._idle, deque()
-        if self._pid == os.getpid():  # else they are the parent's, which goes on using them
-            for link in idle:
-                link.close()
+        idle = self._idle.get()
+        for _ in range(len(idle)):
+            with suppress(IndexError):  # another thread has taken it
+                idle.pop().close()
 
     def _use(self, work: Callable[[Link], _T]) -> _T:
-        if self._pid != os.getpid():
-            # After fork() the sockets belong to the parent; two processes on one would mix replies.
-            self._idle = deque()
-            self._pid = os.getpid()
+        idle = self._idle.get()
         try:
-            link = self._idle.pop()
+            link = idle.pop()
         except IndexError:
             link = Link(self._url, self._timeout_s)
         try:
             return work(link)
         finally:
-            if len(self._idle) < _MAX_IDLE_LINKS:
-                self._idle.append(link)
+            if len(idle) < _MAX_IDLE_LINKS:
+                idle.append(link)
             else:
                 link.close()
