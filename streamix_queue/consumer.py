@@ -1,4 +1,4 @@
-"""`Consumer`: the public door to the runtime."""
+"""`Consumer` and `consume()`: the public door to the runtime."""
 
 from __future__ import annotations
 
@@ -9,39 +9,70 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from streamix_queue.composition import Session, Telemetry, redis_broker_factory, watched
 from streamix_queue.consuming.assembly import Assembly
-from streamix_queue.core.config import (
-    DEFAULT_GROUP,
-    DEFAULT_REDIS_URL,
-    DEFAULT_STREAM,
-    ConsumerConfig,
-)
+from streamix_queue.core.config import ConsumerConfig, EventOptions
 from streamix_queue.core.errors import BrokerError, ConfigError, DrainTimeout, StreamixError
 from streamix_queue.core.facts import Drained, Draining, Interceptor, Observer
+from streamix_queue.core.options import given
 from streamix_queue.core.registration import (
     Registration,
     leave_a_thread_for_others,
     make_registration,
     with_concurrency,
 )
-from streamix_queue.core.retention import DEFAULT_KEEP_MS
 from streamix_queue.signals import Signals
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-__all__ = ["Consumer"]
+__all__ = ["Consumer", "consume"]
 
 H = TypeVar("H", bound=Callable[..., Any])
 
-BACKOFF_BASE_MS = 1000
-BACKOFF_MAX_MS = 300_000
-BACKOFF_JITTER = 0.2
+
+def consume(
+    event: str,
+    handler: Callable[..., Any],
+    *,
+    redis_url: str = ConsumerConfig.redis_url,
+    stream: str = ConsumerConfig.stream,
+    group: str = ConsumerConfig.group,
+    consumer: str | None = ConsumerConfig.consumer,
+    concurrency: int = ConsumerConfig.concurrency,
+    retry_limit: int = ConsumerConfig.retry_limit,
+    backoff_base_ms: int = ConsumerConfig.backoff_base_ms,
+    backoff_max_ms: int = ConsumerConfig.backoff_max_ms,
+    backoff_jitter: float = ConsumerConfig.backoff_jitter,
+    batch_size: int | None = ConsumerConfig.batch_size,
+    prefetch: int | None = ConsumerConfig.prefetch,
+    block_ms: int = ConsumerConfig.block_ms,
+    claim_idle_ms: int = ConsumerConfig.claim_idle_ms,
+    start_from: str | datetime = ConsumerConfig.start_from,
+    drain_timeout_ms: int = ConsumerConfig.drain_timeout_ms,
+    max_deliveries: int = ConsumerConfig.max_deliveries,
+    keep_ms: int | None = ConsumerConfig.keep_ms,
+    metrics_port: int | None = ConsumerConfig.metrics_port,
+    metrics_host: str = ConsumerConfig.metrics_host,
+    metrics_registry: CollectorRegistry | None = ConsumerConfig.metrics_registry,
+    trace_mode: str | None = ConsumerConfig.trace_mode,
+    observers: Sequence[Observer] = ConsumerConfig.observers,
+    interceptors: Sequence[Interceptor] = ConsumerConfig.interceptors,
+) -> None:
+    """Handle ``event`` with ``handler``; blocks until stopped. `Consumer` explains the options.
+
+    Example:
+        >>> consume("user.created", on_user_created, group="service-a", concurrency=8)
+
+    Raises:
+        As `Consumer.run`.
+    """
+    member = Consumer(**given(ConsumerConfig, locals()))
+    member.on(event, handler)
+    member.run()
 
 
 class Consumer:
@@ -89,54 +120,34 @@ class Consumer:
 
     def __init__(
         self,
-        redis_url: str = DEFAULT_REDIS_URL,
-        stream: str = DEFAULT_STREAM,
-        group: str = DEFAULT_GROUP,
+        redis_url: str = ConsumerConfig.redis_url,
+        stream: str = ConsumerConfig.stream,
+        group: str = ConsumerConfig.group,
         *,
-        consumer: str | None = None,
-        concurrency: int = 1,
-        retry_limit: int = 3,
-        backoff_base_ms: int = BACKOFF_BASE_MS,
-        backoff_max_ms: int = BACKOFF_MAX_MS,
-        backoff_jitter: float = BACKOFF_JITTER,
-        batch_size: int | None = None,
-        prefetch: int | None = None,
-        block_ms: int = 5000,
-        claim_idle_ms: int = 60_000,
-        start_from: str | datetime = "beginning",
-        drain_timeout_ms: int = 30_000,
-        max_deliveries: int = 5,
-        keep_ms: int | None = DEFAULT_KEEP_MS,
-        metrics_port: int | None = None,
-        metrics_host: str = "127.0.0.1",
-        metrics_registry: CollectorRegistry | None = None,
-        trace_mode: str | None = None,
-        observers: Sequence[Observer] = (),
-        interceptors: Sequence[Interceptor] = (),
+        consumer: str | None = ConsumerConfig.consumer,
+        concurrency: int = ConsumerConfig.concurrency,
+        retry_limit: int = ConsumerConfig.retry_limit,
+        backoff_base_ms: int = ConsumerConfig.backoff_base_ms,
+        backoff_max_ms: int = ConsumerConfig.backoff_max_ms,
+        backoff_jitter: float = ConsumerConfig.backoff_jitter,
+        batch_size: int | None = ConsumerConfig.batch_size,
+        prefetch: int | None = ConsumerConfig.prefetch,
+        block_ms: int = ConsumerConfig.block_ms,
+        claim_idle_ms: int = ConsumerConfig.claim_idle_ms,
+        start_from: str | datetime = ConsumerConfig.start_from,
+        drain_timeout_ms: int = ConsumerConfig.drain_timeout_ms,
+        max_deliveries: int = ConsumerConfig.max_deliveries,
+        keep_ms: int | None = ConsumerConfig.keep_ms,
+        metrics_port: int | None = ConsumerConfig.metrics_port,
+        metrics_host: str = ConsumerConfig.metrics_host,
+        metrics_registry: CollectorRegistry | None = ConsumerConfig.metrics_registry,
+        trace_mode: str | None = ConsumerConfig.trace_mode,
+        observers: Sequence[Observer] = ConsumerConfig.observers,
+        interceptors: Sequence[Interceptor] = ConsumerConfig.interceptors,
     ) -> None:
-        self._config = ConsumerConfig(
-            redis_url=redis_url,
-            stream=stream,
-            group=group,
-            consumer=consumer,
-            concurrency=concurrency,
-            retry_limit=retry_limit,
-            batch_size=batch_size,
-            prefetch=prefetch,
-            block_ms=block_ms,
-            claim_idle_ms=claim_idle_ms,
-            backoff_base_ms=backoff_base_ms,
-            backoff_max_ms=backoff_max_ms,
-            backoff_jitter=backoff_jitter,
-            start_from=start_from,
-            drain_timeout_ms=drain_timeout_ms,
-            max_deliveries=max_deliveries,
-            keep_ms=keep_ms,
-        )
+        self._config = ConsumerConfig(**given(ConsumerConfig, locals()))
         self._make_broker = redis_broker_factory(redis_url)
-        self._telemetry = Telemetry(
-            self._config, observers, interceptors, (metrics_host, metrics_port), metrics_registry, trace_mode
-        )
+        self._telemetry = Telemetry(self._config)
         self._session: Session | None = None
         self._registrations: dict[str, Registration] = {}
         self._lock = threading.Lock()  # guards the fields below
@@ -210,29 +221,19 @@ class Consumer:
             ConfigError: an option is out of range, the handler cannot be called with
                 ``(data)`` or ``(data, message)``, or the event has one already.
         """
-        registration_for = partial(
-            make_registration,
-            event,
-            defaults=self._config,
-            retry_limit=retry_limit,
-            concurrency=concurrency,
-            backoff_base_ms=backoff_base_ms,
-            backoff_max_ms=backoff_max_ms,
-            backoff_jitter=backoff_jitter,
-            timeout_ms=timeout_ms,
-        )
+        options = EventOptions(**given(EventOptions, locals()))
         if handler is not None:
-            self._register(registration_for(handler))
+            self._register(event, handler, options)
             return handler
 
         def decorate(decorated: H) -> H:
-            self._register(registration_for(decorated))
+            self._register(event, decorated, options)
             return decorated
 
         return decorate
 
-    def _register(self, registration: Registration) -> None:
-        event = registration.event
+    def _register(self, event: str, handler: Callable[..., Any], options: EventOptions) -> None:
+        registration = make_registration(event, handler, options, self._config)
         with self._lock:
             if self._assembly is not None:
                 raise StreamixError(f"event {event!r}: register handlers before the consumer is started")

@@ -72,7 +72,7 @@ LAYERS = {
     "held": _layer("core runtime telling broker", "", NO_SOCKETS),
     # Payloads are made what a handler's annotation asks for: with msgspec.
     "actors": _layer("core runtime telling broker held", "msgspec", NO_SOCKETS),
-    "composition": _layer("core telling broker", "prometheus_client streamix_telemetry", NO_SOCKETS),
+    "composition": _layer("core telling broker", "streamix_telemetry", NO_SOCKETS),
     "publishing": _layer("core runtime telling broker composition", "", NO_SOCKETS),
     "consuming": _layer("core runtime telling broker held actors composition", "", NO_PROCESSES),
     "admin": _layer("_lazy core telling broker composition", "msgspec", NO_PROCESSES),
@@ -81,7 +81,7 @@ LAYERS = {
     "embedded": _layer("core local_server"),
     "testing": _layer("broker"),
     "consumer": _layer("core composition consuming signals", "prometheus_client", NO_SOCKETS),
-    "api": _layer("core publishing consumer"),
+    "api": _layer("core publishing"),
     "settings": _layer("core publishing consumer", "tomli"),
     "__init__": _layer("_lazy core runtime publishing consumer api"),
     "cli": _layer(

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from streamix_queue.broker.protocol import PublisherBroker
 from streamix_queue.composition import publisher_telemetry, redis_publisher_broker
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, PublisherConfig, text
+from streamix_queue.core.config import PublisherConfig, text
 from streamix_queue.core.errors import (
     BacklogFull,
     BrokerError,
@@ -23,6 +23,7 @@ from streamix_queue.core.errors import (
 )
 from streamix_queue.core.facts import Interceptor, Observer, Published, Shed
 from streamix_queue.core.message import ShedMessage, StreamMessage
+from streamix_queue.core.options import given
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.wire import MESSAGE, Fields, build, carrier_fields, encode
 from streamix_queue.publishing.hold_back import Backpressure
@@ -30,9 +31,8 @@ from streamix_queue.publishing.joint_writes import JointWrites
 from streamix_queue.telling.interceptors import enter_all, leave_all
 from streamix_queue.telling.observers import Notice, fan_out
 
-__all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "Publisher"]
+__all__ = ["Publisher"]
 
-DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024
 _PER_ROUND_TRIP = 500
 _T = TypeVar("_T")
 
@@ -71,26 +71,18 @@ class Publisher:
 
     def __init__(
         self,
-        redis_url: str = DEFAULT_REDIS_URL,
-        stream: str = DEFAULT_STREAM,
+        redis_url: str = PublisherConfig.redis_url,
+        stream: str = PublisherConfig.stream,
         *,
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        timeout_ms: int = 5000,
-        max_backlog: int | None = None,
-        on_full: str = "block",
-        full_timeout_ms: int = 5000,
-        observers: Sequence[Observer] = (),
-        interceptors: Sequence[Interceptor] = (),
+        max_message_bytes: int = PublisherConfig.max_message_bytes,
+        timeout_ms: int = PublisherConfig.timeout_ms,
+        max_backlog: int | None = PublisherConfig.max_backlog,
+        on_full: str = PublisherConfig.on_full,
+        full_timeout_ms: int = PublisherConfig.full_timeout_ms,
+        observers: Sequence[Observer] = PublisherConfig.observers,
+        interceptors: Sequence[Interceptor] = PublisherConfig.interceptors,
     ) -> None:
-        self._config = PublisherConfig(
-            redis_url=redis_url,
-            stream=stream,
-            max_message_bytes=max_message_bytes,
-            timeout_ms=timeout_ms,
-            max_backlog=max_backlog,
-            on_full=on_full,
-            full_timeout_ms=full_timeout_ms,
-        )
+        self._config = PublisherConfig(**given(PublisherConfig, locals()))
         self._key = stream.encode()
         own_observers, own_interceptors = publisher_telemetry(redis_url, stream)
         everyone = (*own_observers, *observers)

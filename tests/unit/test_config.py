@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamix_queue import Consumer, Publisher, consume, publish
 from streamix_queue.core.backoff import Backoff
-from streamix_queue.core.config import ConsumerConfig, PublisherConfig, event_policy, start_id
+from streamix_queue.core.config import ConsumerConfig, PublisherConfig, start_id
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.outcome import Policy
 
@@ -138,7 +138,7 @@ def test_the_policy_of_a_consumer_is_made_of_its_options() -> None:
         ConsumerConfig, CONSUMER, retry_limit=7, backoff_base_ms=10, backoff_max_ms=20, backoff_jitter=0.5
     )
 
-    assert config.policy == event_policy(7, 10, 20, 0.5) == Policy(7, Backoff(10, 20, 0.5))
+    assert config.policy == Policy(7, Backoff(10, 20, 0.5))
 
 
 @pytest.mark.parametrize(("kind", "defaults"), [(ConsumerConfig, CONSUMER), (PublisherConfig, PUBLISHER)])
