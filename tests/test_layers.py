@@ -82,7 +82,7 @@ LAYERS = {
     "testing": _layer("broker"),
     "consumer": _layer("core composition consuming signals", "prometheus_client", NO_SOCKETS),
     "api": _layer("core publishing"),
-    "settings": _layer("core publishing consumer", "tomli"),
+    "settings": _layer("core", "tomli"),
     "__init__": _layer("_lazy core runtime publishing consumer api"),
     "cli": _layer(
         "core runtime composition publishing admin signals embedded consumer settings __init__",
