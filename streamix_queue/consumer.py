@@ -85,10 +85,11 @@ class Consumer:
         redis_url: ``redis://``, ``rediss://`` or ``unix://``.
         stream: The stream. On a Redis Cluster with a hash tag: ``"{app.events}"``.
         group: The consumer group: one per service.
-        consumer: This member's name. Leave it out: a name of the library's own is unique for
-            each start, which lets it recover what a lost reply held at once and not after
+        consumer: This member's name. Leave it out: a name of the library's own is unique for each
+            start, which lets it recover what a lost reply held at once and not after
             ``claim_idle_ms``. Two processes may share a name without harm.
-        concurrency: Handlers at once, coroutines too. With 1 first deliveries keep the stream's order.
+        concurrency: Handlers at once, coroutines too. With 1 first deliveries keep the stream's
+            order.
         retry_limit: Attempts after the first; 3 means up to 4 in all.
         backoff_base_ms: Wait after the first failure, ms; doubled after each further one.
         backoff_max_ms: Longest wait, ms.
@@ -97,16 +98,18 @@ class Consumer:
         prefetch: Entries to hold, running and waiting; None: about 0.25 s of work.
         block_ms: How long a read waits for the first entry, ms. At most 2000 are used at a time.
         claim_idle_ms: The lease, ms: how long after its death a process' messages are taken over.
-            Renewed every third of it: a handler may take any time, unless it holds the GIL for longer.
+            Renewed every third of it: a handler may take any time, unless it holds the GIL for
+            longer.
         start_from: Where a *new* group begins: ``"beginning"``, ``"latest"``, an entry id, or a
             datetime with a time zone.
         drain_timeout_ms: How long running handlers may take to end when stopping, ms.
         max_deliveries: Deliveries after which a message that keeps killing its process is
             dead-lettered with the reason ``crash``.
         keep_ms: How long entries stay on the stream that every group is done with, ms; the longest
-            wish of a group counts. What a group still needs is never trimmed. None keeps everything.
-        metrics_port: Serve ``/metrics``, ``/livez``, ``/readyz``; 0 takes any port. Plus its index in
-            a process of ``streamix run --processes``.
+            wish of a group counts. What a group still needs is never trimmed. None keeps
+            everything.
+        metrics_port: Serve ``/metrics``, ``/livez``, ``/readyz``; 0 takes any port. Plus its index
+            in a process of ``streamix run --processes``.
         metrics_host: The address for it. Loopback, unless something else has to see the page.
         metrics_registry: Count in this and not in prometheus_client's global registry.
         trace_mode: ``continue`` (the default): a handler belongs to the trace of the publish;
@@ -206,12 +209,14 @@ class Consumer:
             event: Its name.
             handler: ``(data)`` or ``(data, message)``, plain or ``async def``. A first parameter
                 annotated with a ``msgspec.Struct``, a dataclass or a ``TypedDict`` gets that.
-            retry_limit: For this event; so the three of backoff.
-            backoff_base_ms: See there.
-            backoff_max_ms: See there.
-            backoff_jitter: See there.
-            concurrency: How many of this event may run at once, at most the consumer's. By
-                default all but one thread, if there are other events: one is left for them.
+            retry_limit: Attempts after the first, for this event. None: the consumer's; so for the
+                three of backoff.
+            concurrency: How many of this event may run at once, at most the consumer's. By default
+                all but one thread, if there are other events: one is left for them.
+            backoff_base_ms: Wait after this event's first failure, ms; doubled after each further
+                one.
+            backoff_max_ms: Longest wait before a retry of this event, ms.
+            backoff_jitter: Share by which this event's waits are spread either way, 0 to 1.
             timeout_ms: Longest run of an ``async def`` handler, ms; then it is cancelled.
 
         Returns:

@@ -208,6 +208,7 @@ class ConsumerConfig(StreamConfig):
         'Where a *new* group begins: ``"beginning"``, ``"latest"``, an entry id, or a datetime with a '
         "time zone.",
         kind="start",
+        values="a place or a time",
         check_value=lambda _, value: start_id(value),
     )
     drain_timeout_ms: int = _ms(

@@ -50,14 +50,14 @@ class Publisher:
 
     Args:
         redis_url: ``redis://``, ``rediss://`` or ``unix://``.
-        stream: The stream.
+        stream: The stream. On a Redis Cluster with a hash tag: ``"{app.events}"``.
         max_message_bytes: Largest encoded message, bytes.
-        timeout_ms: How long a publish may take in all, tries included, ms. One reply is waited
-            for half as long, so that a connection that died unseen leaves time for another.
-        max_backlog: Hold publishing back when the slowest group has so many messages to handle
-            yet: not delivered, pending, waiting for a retry or in its inboxes (without a group, all
-            that is on the stream). It goes on at four fifths of that. Looked at about once a
-            second, so it may be exceeded by what all publishers write meanwhile. None: never.
+        timeout_ms: How long a publish may take in all, tries included, ms. One reply is waited for
+            half as long, so that a connection that died unseen leaves time for another.
+        max_backlog: Hold publishing back when the slowest group has so many messages to handle yet:
+            not delivered, pending, waiting for a retry or in its inboxes (without a group, all that
+            is on the stream). It goes on at four fifths of that. Looked at about once a second, so
+            it may be exceeded by what all publishers write meanwhile. None: never.
         on_full: What to do then: ``"block"`` up to ``full_timeout_ms``, then raise `BacklogFull`;
             ``"raise"`` it at once; or ``"shed"``: write nothing, and return a `ShedMessage`, whose
             ``published`` is False.
