@@ -103,15 +103,16 @@ def _listed(choices: Sequence[str]) -> str:
 
 
 def _number(
-    default: T, low: int, high: int, meaning: str, *, kind: str = "whole", unit: str = "", **more: Any
+    default: T, edges: tuple[int, int], meaning: str, *, kind: str = "whole", unit: str = "", **more: Any
 ) -> T:
+    low, high = edges
     check = partial(number, low=low, high=high, unit=unit, whole=kind != "share")
     values = f"{low} to {high} {unit}".strip()
     return option(default, meaning, kind=kind, values=values, check_value=check, **more)
 
 
-def _ms(default: T, low: int, high: int, meaning: str, *, unit: str = "ms", **more: Any) -> T:
-    return _number(default, low, high, meaning, kind="time", unit=unit, **more)
+def _ms(default: T, edges: tuple[int, int], meaning: str, *, unit: str = "ms", **more: Any) -> T:
+    return _number(default, edges, meaning, kind="time", unit=unit, **more)
 
 
 def _text(default: T, meaning: str, **more: Any) -> T:
@@ -166,40 +167,34 @@ class ConsumerConfig(StreamConfig):
     )
     concurrency: int = _number(
         1,
-        1,
-        10_000,
+        (1, 10_000),
         "Handlers at once, coroutines too. With 1 first deliveries keep the stream's order.",
         unit="threads",
     )
-    retry_limit: int = _number(3, 0, 1_000_000, "Attempts after the first; 3 means up to 4 in all.")
+    retry_limit: int = _number(3, (0, 1_000_000), "Attempts after the first; 3 means up to 4 in all.")
     backoff_base_ms: int = _ms(
-        1000, 0, 366 * _DAY_MS, "Wait after the first failure, ms; doubled after each further one."
+        1000, (0, 366 * _DAY_MS), "Wait after the first failure, ms; doubled after each further one."
     )
-    backoff_max_ms: int = _ms(300_000, 0, 366 * _DAY_MS, "Longest wait, ms.")
+    backoff_max_ms: int = _ms(300_000, (0, 366 * _DAY_MS), "Longest wait, ms.")
     backoff_jitter: float = _number(
-        0.2, 0, 1, "Share by which a wait is spread either way, 0 to 1.", kind="share"
+        0.2, (0, 1), "Share by which a wait is spread either way, 0 to 1.", kind="share"
     )
     batch_size: int | None = _number(
-        None, 1, 10_000, "Most entries per read; None follows the credits.", unit="messages"
+        None, (1, 10_000), "Most entries per read; None follows the credits.", unit="messages"
     )
     prefetch: int | None = _number(
         None,
-        1,
-        1_000_000,
+        (1, 1_000_000),
         "Entries to hold, running and waiting; None: about 0.25 s of work.",
         unit="messages",
     )
     # 0 would mean "for ever" to Redis: a socket that nobody could tell from a dead one.
     block_ms: int = _ms(
-        5000,
-        1,
-        _HOUR_MS,
-        "How long a read waits for the first entry, ms. At most 2000 are used at a time.",
+        5000, (1, _HOUR_MS), "How long a read waits for the first entry, ms. At most 2000 are used at a time."
     )
     claim_idle_ms: int = _ms(
         60_000,
-        100,
-        7 * _DAY_MS,
+        (100, 7 * _DAY_MS),
         "The lease, ms: how long after its death a process' messages are taken over. Renewed every third "
         "of it: a handler may take any time, unless it holds the GIL for longer.",
     )
@@ -212,19 +207,17 @@ class ConsumerConfig(StreamConfig):
         check_value=lambda _, value: start_id(value),
     )
     drain_timeout_ms: int = _ms(
-        30_000, 0, _DAY_MS, "How long running handlers may take to end when stopping, ms."
+        30_000, (0, _DAY_MS), "How long running handlers may take to end when stopping, ms."
     )
     max_deliveries: int = _number(
         5,
-        1,
-        1000,
+        (1, 1000),
         "Deliveries after which a message that keeps killing its process is dead-lettered with the "
         "reason ``crash``.",
     )
     keep_ms: int | None = _ms(
         DEFAULT_KEEP_MS,
-        0,
-        3660 * _DAY_MS,
+        (0, 3660 * _DAY_MS),
         "How long entries stay on the stream that every group is done with, ms; the longest wish of a "
         "group counts. What a group still needs is never trimmed. None keeps everything.",
         unit="ms, or None to keep everything",
@@ -232,8 +225,7 @@ class ConsumerConfig(StreamConfig):
     )
     metrics_port: int | None = _number(
         None,
-        0,
-        65_535,
+        (0, 65_535),
         "Serve ``/metrics``, ``/livez``, ``/readyz``; 0 takes any port. Plus its index in a process of "
         "``streamix run --processes``.",
     )
@@ -296,7 +288,7 @@ class EventOptions:
         "Share by which this event's waits are spread either way, 0 to 1.",
     )
     timeout_ms: int | None = _ms(
-        None, 1, 7 * _DAY_MS, "Longest run of an ``async def`` handler, ms; then it is cancelled."
+        None, (1, 7 * _DAY_MS), "Longest run of an ``async def`` handler, ms; then it is cancelled."
     )
 
     def over(self, consumer: ConsumerConfig) -> ConsumerConfig:
@@ -312,20 +304,18 @@ class PublisherConfig(StreamConfig):
 
     # The upper bound is Redis' own default for one string (proto-max-bulk-len, 512 MiB).
     max_message_bytes: int = _number(
-        1024 * 1024, 256, 512 * 1024 * 1024, "Largest encoded message, bytes.", unit="bytes"
+        1024 * 1024, (256, 512 * 1024 * 1024), "Largest encoded message, bytes.", unit="bytes"
     )
     timeout_ms: int = _ms(
         5000,
-        1,
-        600_000,
+        (1, 600_000),
         "How long a publish may take in all, tries included, ms. One reply is waited for half as long, "
         "so that a connection that died unseen leaves time for another.",
         clearer="publish_timeout_ms",
     )
     max_backlog: int | None = _number(
         None,
-        1,
-        1_000_000_000,
+        (1, 1_000_000_000),
         "Hold publishing back when the slowest group has so many messages to handle yet: not delivered, "
         "pending, waiting for a retry or in its inboxes (without a group, all that is on the stream). "
         "It goes on at four fifths of that. Looked at about once a second, so it may be exceeded by what "
@@ -338,6 +328,6 @@ class PublisherConfig(StreamConfig):
         'What to do then: ``"block"`` up to ``full_timeout_ms``, then raise `BacklogFull`; ``"raise"`` it '
         'at once; or ``"shed"``: write nothing, and return a `ShedMessage`, whose ``published`` is False.',
     )
-    full_timeout_ms: int = _ms(5000, 0, _DAY_MS, "How long to block, ms, beside ``timeout_ms``.")
+    full_timeout_ms: int = _ms(5000, (0, _DAY_MS), "How long to block, ms, beside ``timeout_ms``.")
     observers: Sequence[Any] = _object((), "Receive a `Published` fact for each call.")
     interceptors: Sequence[Any] = _object((), "Surround each call, and may add trace fields.")

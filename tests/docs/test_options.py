@@ -58,7 +58,7 @@ def test_a_signature_has_every_option_with_its_default_and_its_type(
     taken = options_of(door)
     types = {each.name: each.type for each in fields(config)}
 
-    assert list(taken) == list(declared(config))
+    assert taken.keys() == declared(config).keys()
     for name, option in declared(config).items():
         assert taken[name].default is option.default
         if option.kind != "object":  # of a type that core may not know of
