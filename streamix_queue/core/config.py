@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.entry_ids import is_entry_id
 from streamix_queue.core.errors import ConfigError
-from streamix_queue.core.hold_back import ON_FULL
 from streamix_queue.core.options import declared, like, option
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.retention import DEFAULT_KEEP_MS
@@ -324,7 +323,7 @@ class PublisherConfig(StreamConfig):
     )
     on_full: str = _choice(
         "block",
-        ON_FULL,
+        ("block", "raise", "shed"),
         'What to do then: ``"block"`` up to ``full_timeout_ms``, then raise `BacklogFull`; ``"raise"`` it '
         'at once; or ``"shed"``: write nothing, and return a `ShedMessage`, whose ``published`` is False.',
     )

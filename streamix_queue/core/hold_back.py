@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ON_FULL", "allowance", "low_watermark"]
-
-ON_FULL = ("block", "raise", "shed")
+__all__ = ["allowance", "low_watermark"]
 
 
 def low_watermark(limit: int) -> int:
