@@ -72,6 +72,10 @@ dashboards: $(READY) ## Make the Grafana dashboards, and the tables in telemetry
 	$(BIN)/python -m grafana.generator
 	$(BIN)/python -m tests.observability.reference
 
+.PHONY: options
+options: $(READY) ## Make anew what docstrings and the README say of the options
+	$(BIN)/python -m tests.docs.options
+
 .PHONY: pictures
 pictures: $(READY) servers ## Make the pictures of the dashboards anew (needs chromium, prometheus, npm)
 	$(BIN)/python -m grafana.preview

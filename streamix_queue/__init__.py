@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from streamix_queue._lazy import lazily
 
 if TYPE_CHECKING:
-    from streamix_queue.api import consume, publish
-    from streamix_queue.consumer import Consumer, run
+    from streamix_queue.api import publish
+    from streamix_queue.consumer import Consumer, consume, run
     from streamix_queue.core.errors import (
         BacklogFull,
         BrokerError,
@@ -73,7 +73,7 @@ if not TYPE_CHECKING:  # a type checker shall go on to complain of names that th
         "ShedMessage": "streamix_queue.core.message",
         "StreamMessage": "streamix_queue.core.message",
         "Timestamps": "streamix_queue.core.message",
-        "consume": "streamix_queue.api",
+        "consume": "streamix_queue.consumer",
         "publish": "streamix_queue.api",
         "run": "streamix_queue.consumer",
     }

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from streamix_queue.broker.protocol import ConsumerBroker, MakeBroker, PublisherBroker
 from streamix_queue.broker.redis.admin import RedisAdminBroker
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.broker.redis.link import Link
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
-from streamix_queue.core.config import ConsumerConfig, number, text
-from streamix_queue.core.errors import ConfigError
+from streamix_queue.core.config import ConsumerConfig
 from streamix_queue.core.facts import Observer, ProcessInterceptor, PublishInterceptor, ReplayInterceptor
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.vitals import Vitals
 from streamix_queue.telling.observers import fan_out
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
 
 __all__ = [
     "Session",
@@ -66,33 +62,12 @@ class Session(Protocol):
 
 
 class Telemetry:
-    """What watches one consumer: the library's own telemetry, then the user's.
+    """What watches one consumer: the library's own telemetry, then the user's."""
 
-    Raises:
-        ConfigError: an option is out of range.
-    """
-
-    def __init__(
-        self,
-        config: ConsumerConfig,
-        observers: Sequence[Observer],
-        interceptors: Sequence[ProcessInterceptor],
-        serving: tuple[str, int | None],
-        metrics_registry: CollectorRegistry | None,
-        trace_mode: str | None,
-    ) -> None:
-        metrics_host, metrics_port = serving
-        if metrics_port is not None:
-            number("metrics_port", metrics_port, 0, 65_535)
-        text("metrics_host", metrics_host)
-        if trace_mode not in (None, "continue", "link"):
-            raise ConfigError(f"trace_mode={trace_mode!r}: expected 'continue' or 'link'")
+    def __init__(self, config: ConsumerConfig) -> None:
         self._config = config
-        self._observers = tuple(observers)
-        self._interceptors = tuple(interceptors)
-        self._port, self._host = metrics_port, metrics_host
-        self._registry = metrics_registry
-        self._trace_mode = trace_mode
+        self._observers = tuple(config.observers)
+        self._interceptors = tuple(config.interceptors)
 
     def session(self) -> Session:
         """A new one for each start."""
@@ -104,10 +79,10 @@ class Telemetry:
             config.stream,
             config.group,
             lease_s=config.claim_idle_ms / 1000,
-            trace_mode=self._trace_mode,
-            metrics_host=self._host,
-            metrics_port=self._port,
-            registry=self._registry,
+            trace_mode=config.trace_mode,
+            metrics_host=config.metrics_host,
+            metrics_port=config.metrics_port,
+            registry=config.metrics_registry,
         )
         session.observers += self._observers
         session.interceptors += self._interceptors

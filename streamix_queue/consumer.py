@@ -1,4 +1,4 @@
-"""`Consumer`: the public door to the runtime."""
+"""`Consumer` and `consume()`: the public door to the runtime."""
 
 from __future__ import annotations
 
@@ -8,38 +8,69 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from streamix_queue.composition import Telemetry, redis_broker_factory, watched
 from streamix_queue.consuming.run import Run
-from streamix_queue.core.config import (
-    DEFAULT_GROUP,
-    DEFAULT_REDIS_URL,
-    DEFAULT_STREAM,
-    ConsumerConfig,
-)
+from streamix_queue.core.config import ConsumerConfig, EventOptions
 from streamix_queue.core.errors import ConfigError, DrainTimeout, StreamixError
 from streamix_queue.core.facts import Observer, ProcessInterceptor
+from streamix_queue.core.options import given
 from streamix_queue.core.registration import (
     Registration,
     make_registration,
     with_concurrency,
 )
-from streamix_queue.core.retention import DEFAULT_KEEP_MS
 from streamix_queue.signals import Signals
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-__all__ = ["Consumer", "run"]
+__all__ = ["Consumer", "consume", "run"]
 
 H = TypeVar("H", bound=Callable[..., Any])
 
-BACKOFF_BASE_MS = 1000
-BACKOFF_MAX_MS = 300_000
-BACKOFF_JITTER = 0.2
+
+def consume(
+    event: str,
+    handler: Callable[..., Any],
+    *,
+    redis_url: str = ConsumerConfig.redis_url,
+    stream: str = ConsumerConfig.stream,
+    group: str = ConsumerConfig.group,
+    consumer: str | None = ConsumerConfig.consumer,
+    retry_limit: int = ConsumerConfig.retry_limit,
+    batch_size: int | None = ConsumerConfig.batch_size,
+    block_ms: int = ConsumerConfig.block_ms,
+    claim_idle_ms: int = ConsumerConfig.claim_idle_ms,
+    concurrency: int = ConsumerConfig.concurrency,
+    prefetch: int | None = ConsumerConfig.prefetch,
+    backoff_base_ms: int = ConsumerConfig.backoff_base_ms,
+    backoff_max_ms: int = ConsumerConfig.backoff_max_ms,
+    backoff_jitter: float = ConsumerConfig.backoff_jitter,
+    start_from: str | datetime = ConsumerConfig.start_from,
+    drain_timeout_ms: int = ConsumerConfig.drain_timeout_ms,
+    max_deliveries: int = ConsumerConfig.max_deliveries,
+    keep_ms: int | None = ConsumerConfig.keep_ms,
+    metrics_port: int | None = ConsumerConfig.metrics_port,
+    metrics_host: str = ConsumerConfig.metrics_host,
+    trace_mode: str | None = ConsumerConfig.trace_mode,
+    metrics_registry: CollectorRegistry | None = ConsumerConfig.metrics_registry,
+    observers: Sequence[Observer] = ConsumerConfig.observers,
+    interceptors: Sequence[ProcessInterceptor] = ConsumerConfig.interceptors,
+) -> None:
+    """Handle ``event`` with ``handler``; blocks until stopped. `Consumer` explains the options.
+
+    Example:
+        >>> consume("user.created", on_user_created, group="service-a", concurrency=8)
+
+    Raises:
+        As `Consumer.run`.
+    """
+    member = Consumer(**given(ConsumerConfig, locals()))
+    member.on(event, handler)
+    member.run()
 
 
 class Consumer:
@@ -52,10 +83,11 @@ class Consumer:
         redis_url: ``redis://``, ``rediss://`` or ``unix://``.
         stream: The stream. On a Redis Cluster with a hash tag: ``"{app.events}"``.
         group: The consumer group: one per service.
-        consumer: This member's name. Leave it out: a name of the library's own is unique for
-            each start, which lets it recover what a lost reply held at once and not after
+        consumer: This member's name. Leave it out: a name of the library's own is unique for each
+            start, which lets it recover what a lost reply held at once and not after
             ``claim_idle_ms``. Two processes may share a name without harm.
-        concurrency: Handlers at once, coroutines too. With 1 first deliveries keep the stream's order.
+        concurrency: Handlers at once, coroutines too. With 1 first deliveries keep the stream's
+            order.
         retry_limit: Attempts after the first; 3 means up to 4 in all.
         backoff_base_ms: Wait after the first failure, ms; doubled after each further one.
         backoff_max_ms: Longest wait, ms.
@@ -64,16 +96,18 @@ class Consumer:
         prefetch: Entries to hold, running and waiting; None: about 0.25 s of work.
         block_ms: How long a read waits for the first entry, ms. At most 2000 are used at a time.
         claim_idle_ms: The lease, ms: how long after its death a process' messages are taken over.
-            Renewed every third of it: a handler may take any time, unless it holds the GIL for longer.
+            Renewed every third of it: a handler may take any time, unless it holds the GIL for
+            longer.
         start_from: Where a *new* group begins: ``"beginning"``, ``"latest"``, an entry id, or a
             datetime with a time zone.
         drain_timeout_ms: How long running handlers may take to end when stopping, ms.
         max_deliveries: Deliveries after which a message that keeps killing its process is
             dead-lettered with the reason ``crash``.
         keep_ms: How long entries stay on the stream that every group is done with, ms; the longest
-            wish of a group counts. What a group still needs is never trimmed. None keeps everything.
-        metrics_port: Serve ``/metrics``, ``/livez``, ``/readyz``; 0 takes any port. Plus its index in
-            a process of ``streamix run --processes``.
+            wish of a group counts. What a group still needs is never trimmed. None keeps
+            everything.
+        metrics_port: Serve ``/metrics``, ``/livez``, ``/readyz``; 0 takes any port. Plus its index
+            in a process of ``streamix run --processes``.
         metrics_host: The address for it. Loopback, unless something else has to see the page.
         metrics_registry: Count in this and not in prometheus_client's global registry.
         trace_mode: ``continue`` (the default): a handler belongs to the trace of the publish;
@@ -87,54 +121,34 @@ class Consumer:
 
     def __init__(
         self,
-        redis_url: str = DEFAULT_REDIS_URL,
-        stream: str = DEFAULT_STREAM,
-        group: str = DEFAULT_GROUP,
+        redis_url: str = ConsumerConfig.redis_url,
+        stream: str = ConsumerConfig.stream,
+        group: str = ConsumerConfig.group,
         *,
-        consumer: str | None = None,
-        concurrency: int = 1,
-        retry_limit: int = 3,
-        backoff_base_ms: int = BACKOFF_BASE_MS,
-        backoff_max_ms: int = BACKOFF_MAX_MS,
-        backoff_jitter: float = BACKOFF_JITTER,
-        batch_size: int | None = None,
-        prefetch: int | None = None,
-        block_ms: int = 5000,
-        claim_idle_ms: int = 60_000,
-        start_from: str | datetime = "beginning",
-        drain_timeout_ms: int = 30_000,
-        max_deliveries: int = 5,
-        keep_ms: int | None = DEFAULT_KEEP_MS,
-        metrics_port: int | None = None,
-        metrics_host: str = "127.0.0.1",
-        metrics_registry: CollectorRegistry | None = None,
-        trace_mode: str | None = None,
-        observers: Sequence[Observer] = (),
-        interceptors: Sequence[ProcessInterceptor] = (),
+        consumer: str | None = ConsumerConfig.consumer,
+        concurrency: int = ConsumerConfig.concurrency,
+        retry_limit: int = ConsumerConfig.retry_limit,
+        backoff_base_ms: int = ConsumerConfig.backoff_base_ms,
+        backoff_max_ms: int = ConsumerConfig.backoff_max_ms,
+        backoff_jitter: float = ConsumerConfig.backoff_jitter,
+        batch_size: int | None = ConsumerConfig.batch_size,
+        prefetch: int | None = ConsumerConfig.prefetch,
+        block_ms: int = ConsumerConfig.block_ms,
+        claim_idle_ms: int = ConsumerConfig.claim_idle_ms,
+        start_from: str | datetime = ConsumerConfig.start_from,
+        drain_timeout_ms: int = ConsumerConfig.drain_timeout_ms,
+        max_deliveries: int = ConsumerConfig.max_deliveries,
+        keep_ms: int | None = ConsumerConfig.keep_ms,
+        metrics_port: int | None = ConsumerConfig.metrics_port,
+        metrics_host: str = ConsumerConfig.metrics_host,
+        metrics_registry: CollectorRegistry | None = ConsumerConfig.metrics_registry,
+        trace_mode: str | None = ConsumerConfig.trace_mode,
+        observers: Sequence[Observer] = ConsumerConfig.observers,
+        interceptors: Sequence[ProcessInterceptor] = ConsumerConfig.interceptors,
     ) -> None:
-        self._config = ConsumerConfig(
-            redis_url=redis_url,
-            stream=stream,
-            group=group,
-            consumer=consumer,
-            concurrency=concurrency,
-            retry_limit=retry_limit,
-            batch_size=batch_size,
-            prefetch=prefetch,
-            block_ms=block_ms,
-            claim_idle_ms=claim_idle_ms,
-            backoff_base_ms=backoff_base_ms,
-            backoff_max_ms=backoff_max_ms,
-            backoff_jitter=backoff_jitter,
-            start_from=start_from,
-            drain_timeout_ms=drain_timeout_ms,
-            max_deliveries=max_deliveries,
-            keep_ms=keep_ms,
-        )
+        self._config = ConsumerConfig(**given(ConsumerConfig, locals()))
         self._make_broker = redis_broker_factory(redis_url)
-        self._telemetry = Telemetry(
-            self._config, observers, interceptors, (metrics_host, metrics_port), metrics_registry, trace_mode
-        )
+        self._telemetry = Telemetry(self._config)
         self._pid = os.getpid()
         self._lock = threading.Lock()  # guards the fields below
         self._registrations: dict[str, Registration] = {}
@@ -188,12 +202,14 @@ class Consumer:
             event: Its name.
             handler: ``(data)`` or ``(data, message)``, plain or ``async def``. A first parameter
                 annotated with a ``msgspec.Struct``, a dataclass or a ``TypedDict`` gets that.
-            retry_limit: For this event; so the three of backoff.
-            backoff_base_ms: See there.
-            backoff_max_ms: See there.
-            backoff_jitter: See there.
-            concurrency: How many of this event may run at once, at most the consumer's. By
-                default all but one thread, if there are other events: one is left for them.
+            retry_limit: Attempts after the first, for this event. None: the consumer's; so for the
+                three of backoff.
+            concurrency: How many of this event may run at once, at most the consumer's. By default
+                all but one thread, if there are other events: one is left for them.
+            backoff_base_ms: Wait after this event's first failure, ms; doubled after each further
+                one.
+            backoff_max_ms: Longest wait before a retry of this event, ms.
+            backoff_jitter: Share by which this event's waits are spread either way, 0 to 1.
             timeout_ms: Longest run of an ``async def`` handler, ms; then it is cancelled.
 
         Returns:
@@ -203,29 +219,19 @@ class Consumer:
             ConfigError: an option is out of range, the handler cannot be called with
                 ``(data)`` or ``(data, message)``, or the event has one already.
         """
-        registration_for = partial(
-            make_registration,
-            event,
-            defaults=self._config,
-            retry_limit=retry_limit,
-            concurrency=concurrency,
-            backoff_base_ms=backoff_base_ms,
-            backoff_max_ms=backoff_max_ms,
-            backoff_jitter=backoff_jitter,
-            timeout_ms=timeout_ms,
-        )
+        options = EventOptions(**given(EventOptions, locals()))
         if handler is not None:
-            self._register(registration_for(handler))
+            self._register(event, handler, options)
             return handler
 
         def decorate(decorated: H) -> H:
-            self._register(registration_for(decorated))
+            self._register(event, decorated, options)
             return decorated
 
         return decorate
 
-    def _register(self, registration: Registration) -> None:
-        event = registration.event
+    def _register(self, event: str, handler: Callable[..., Any], options: EventOptions) -> None:
+        registration = make_registration(event, handler, options, self._config)
         with self._lock:
             if self.running:
                 raise StreamixError(f"event {event!r}: register handlers before the consumer is started")

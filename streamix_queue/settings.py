@@ -17,72 +17,46 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from streamix_queue.core.config import ConsumerConfig, PublisherConfig
 from streamix_queue.core.durations import milliseconds_in
 from streamix_queue.core.errors import ConfigError
+from streamix_queue.core.options import Option, declared
 from streamix_queue.core.redact import redact_url
 
 __all__ = ["FIELDS", "Field", "Setting", "Settings", "SettingsFile"]
 
+T = TypeVar("T")
 _WHOLE = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
 _NEVER = "none"  # TOML and the environment have no None of their own
-_BOTH = ("consumer", "publisher")
 
 
-class Field(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Field(Option):
     """One option that may come from outside.
 
     Attributes:
-        name: As the constructors call it.
-        kind: ``text``, ``whole``, ``share``, ``time`` or ``start``.
         used_by: ``consumer``, ``publisher`` or both.
-        also: Environment variables that name it, behind ``STREAMIX_`` and its name.
-        optional: ``"none"`` stands for None.
     """
 
-    name: str
-    kind: str
     used_by: tuple[str, ...]
-    also: tuple[str, ...] = ()
-    optional: bool = False
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Environment variables that name it, the strongest first."""
-        return (f"STREAMIX_{self.name.upper()}", *self.also)
 
 
-FIELDS = {
-    field.name: field
-    for field in (
-        Field("redis_url", "text", _BOTH, ("REDIS_URL",)),
-        Field("stream", "text", _BOTH, ("STREAM",)),
-        Field("group", "text", ("consumer",), ("GROUP",)),
-        Field("consumer", "text", ("consumer",)),
-        Field("concurrency", "whole", ("consumer",)),
-        Field("retry_limit", "whole", ("consumer",)),
-        Field("backoff_base_ms", "time", ("consumer",)),
-        Field("backoff_max_ms", "time", ("consumer",)),
-        Field("backoff_jitter", "share", ("consumer",)),
-        Field("batch_size", "whole", ("consumer",), optional=True),
-        Field("prefetch", "whole", ("consumer",), optional=True),
-        Field("block_ms", "time", ("consumer",)),
-        Field("claim_idle_ms", "time", ("consumer",)),
-        Field("start_from", "start", ("consumer",)),
-        Field("drain_timeout_ms", "time", ("consumer",)),
-        Field("max_deliveries", "whole", ("consumer",)),
-        Field("keep_ms", "time", ("consumer",), optional=True),
-        Field("metrics_port", "whole", ("consumer",), optional=True),
-        Field("metrics_host", "text", ("consumer",)),
-        Field("trace_mode", "text", ("consumer",)),
-        Field("max_message_bytes", "whole", ("publisher",)),
-        Field("timeout_ms", "time", ("publisher",)),
-        Field("max_backlog", "whole", ("publisher",), optional=True),
-        Field("on_full", "text", ("publisher",)),
-        Field("full_timeout_ms", "time", ("publisher",)),
-    )
-}
+def _fields() -> dict[str, Field]:
+    users = {"consumer": declared(ConsumerConfig), "publisher": declared(PublisherConfig)}
+    every = {name: option for options in users.values() for name, option in options.items()}
+    return {
+        name: Field(**vars(option), used_by=tuple(user for user, options in users.items() if name in options))
+        for name, option in every.items()
+        if option.kind != "object"
+    }
+
+
+FIELDS = _fields()
+"""Name → every option that may come from outside."""
+
+_BY_NAME = {name: field for field in FIELDS.values() for name in field.names}
 
 
 class Setting(NamedTuple):
@@ -123,7 +97,8 @@ class SettingsFile:
             found = found.get(key, {}) if isinstance(found, dict) else {}
         if not isinstance(found, dict):
             raise ConfigError(f"{path}: {self._within}: expected a table")
-        self.settings: dict[str, Setting] = {key: self._setting(key, value) for key, value in found.items()}
+        said = {key: self._setting(key, value) for key, value in found.items()}
+        self.settings: dict[str, Setting] = _strongest(said)
 
     @classmethod
     def find(
@@ -150,9 +125,9 @@ class SettingsFile:
 
     def _setting(self, key: str, value: object) -> Setting:
         place = self._place(key)
-        field = FIELDS.get(key)
+        field = _BY_NAME.get(key)
         if field is None:
-            near = difflib.get_close_matches(key, FIELDS, n=1)
+            near = difflib.get_close_matches(key, _BY_NAME, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(FIELDS)}."
             raise ConfigError(f"{place}: there is no setting {key!r}.{hint}")
         return Setting(_converted(field, value, place), f"file {place}")
@@ -245,8 +220,8 @@ class Settings:
     def effective(self) -> dict[str, Setting]:
         """Name → every setting, the defaults of the constructors included."""
         return {
-            name: self.explicit.get(name) or Setting(default, "default")
-            for name, default in _defaults().items()
+            name: self.explicit.get(name) or Setting(field.default, "default")
+            for name, field in FIELDS.items()
         }
 
     def __repr__(self) -> str:
@@ -262,14 +237,15 @@ def merge(
     arguments: Mapping[str, Any], environ: Mapping[str, str], file: Mapping[str, Setting]
 ) -> dict[str, Setting]:
     """What is set, field by field. Pure. Raises `ConfigError`."""
-    unknown = [name for name in arguments if name not in FIELDS]
+    unknown = [name for name in arguments if name not in _BY_NAME]
     if unknown:
         raise ConfigError(f"argument {unknown[0]!r}: there is no such setting")
+    given = _strongest({name: value for name, value in arguments.items() if value is not None})
     merged: dict[str, Setting] = {}
     for name, field in FIELDS.items():
         variable = next((each for each in field.variables if environ.get(each)), None)
-        if arguments.get(name) is not None:
-            merged[name] = Setting(_converted(field, arguments[name], "argument"), "argument")
+        if name in given:
+            merged[name] = Setting(_converted(field, given[name], "argument"), "argument")
         elif variable is not None:
             merged[name] = Setting(_from_text(field, environ[variable], variable), f"environment {variable}")
         elif name in file:
@@ -277,15 +253,11 @@ def merge(
     return merged
 
 
-def _defaults() -> dict[str, Any]:
-    """Taken from the constructors, so that there is one place to change them."""
-    from inspect import signature  # noqa: PLC0415 - these load redis-py, which the command's help must not
-
-    from streamix_queue.consumer import Consumer  # noqa: PLC0415
-    from streamix_queue.publishing.publisher import Publisher  # noqa: PLC0415
-
-    known = {**signature(Publisher).parameters, **signature(Consumer).parameters}
-    return {name: known[name].default for name in FIELDS}
+def _strongest(said: Mapping[str, T]) -> dict[str, T]:
+    """What is said of each option, by its own name, where several of its names may say something."""
+    return {
+        field.name: said[name] for field in FIELDS.values() for name in reversed(field.names) if name in said
+    }
 
 
 # --- values -------------------------------------------------------------------------------------

@@ -74,8 +74,8 @@ LAYERS = {
     "held": _layer("core runtime telling broker", "msgspec", NO_SOCKETS),
     # Payloads are made what a handler's annotation asks for: with msgspec.
     "actors": _layer("core runtime telling broker held", "msgspec", NO_SOCKETS),
-    "composition": _layer("core telling broker", "prometheus_client streamix_telemetry", NO_SOCKETS),
     "publishing": _layer("forks core runtime telling broker composition", "", NO_SOCKETS),
+    "composition": _layer("core telling broker", "streamix_telemetry", NO_SOCKETS),
     "consuming": _layer("core runtime telling broker held actors composition", "", NO_PROCESSES),
     "admin": _layer("_lazy core telling broker composition", "msgspec", NO_PROCESSES),
     "signals": _layer(""),
@@ -83,8 +83,8 @@ LAYERS = {
     "embedded": _layer("core local_server"),
     "testing": _layer("broker"),
     "consumer": _layer("core composition consuming signals", "prometheus_client", NO_SOCKETS),
-    "api": _layer("forks core publishing consumer"),
-    "settings": _layer("core publishing consumer", "tomli"),
+    "api": _layer("forks core publishing"),
+    "settings": _layer("core", "tomli"),
     "__init__": _layer("_lazy core runtime publishing consumer api"),
     "cli": _layer(
         "core runtime composition publishing admin signals embedded consumer settings __init__",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM
+from streamix_queue.core.config import ConsumerConfig
+from streamix_queue.core.options import declared
 
 if TYPE_CHECKING:
     from streamix_queue.admin import Control
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["complete_events", "complete_groups"]
 
 _WITHIN_MS = 300
-_PLACE = {
-    "redis_url": (("STREAMIX_REDIS_URL", "REDIS_URL"), DEFAULT_REDIS_URL),
-    "stream": (("STREAMIX_STREAM", "STREAM"), DEFAULT_STREAM),
-    "group": (("STREAMIX_GROUP", "GROUP"), ""),
-}
+_DECLARED = declared(ConsumerConfig)
+_DEFAULTS = {"redis_url": ConsumerConfig.redis_url, "stream": ConsumerConfig.stream, "group": ""}
 
 
 def complete_groups(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -57,6 +55,5 @@ def _names(ctx: click.Context, incomplete: str, ask: Callable[[Control], list[st
 
 def _given(ctx: click.Context, name: str) -> str:
     """What the line says so far: completion applies neither the environment nor defaults."""
-    variables, default = _PLACE[name]
-    found = (ctx.params.get(name), *map(os.environ.get, variables), default)
+    found = (ctx.params.get(name), *map(os.environ.get, _DECLARED[name].variables), _DEFAULTS[name])
     return next(value for value in found if value is not None)

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 import click
 
 from streamix_queue.cli.completing import complete_groups
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM
+from streamix_queue.core.config import ConsumerConfig
+from streamix_queue.core.options import declared
 
 __all__ = ["examples", "group_option", "output_option", "redis_url_option", "stream_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_DECLARED = declared(ConsumerConfig)
 OUTPUTS = ("table", "wide", "json", "ndjson")
 
 
@@ -27,8 +29,8 @@ def redis_url_option(command: F) -> F:
     return click.option(
         "--redis-url",
         metavar="URL",
-        envvar=["STREAMIX_REDIS_URL", "REDIS_URL"],
-        default=DEFAULT_REDIS_URL,
+        envvar=_DECLARED["redis_url"].variables,
+        default=ConsumerConfig.redis_url,
         show_envvar=True,
         show_default=True,
         help="The server. A password is better put into the environment than on a command line.",
@@ -40,8 +42,8 @@ def stream_option(command: F) -> F:
     return click.option(
         "--stream",
         metavar="NAME",
-        envvar=["STREAMIX_STREAM", "STREAM"],
-        default=DEFAULT_STREAM,
+        envvar=_DECLARED["stream"].variables,
+        default=ConsumerConfig.stream,
         show_envvar=True,
         show_default=True,
         help="The stream.",
@@ -53,7 +55,7 @@ def group_option(help: str) -> Callable[[F], F]:  # noqa: A002 - click's own wor
     return click.option(
         "--group",
         metavar="NAME",
-        envvar=["STREAMIX_GROUP", "GROUP"],
+        envvar=_DECLARED["group"].variables,
         show_envvar=True,
         shell_complete=complete_groups,
         help=help,

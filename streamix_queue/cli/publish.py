@@ -15,9 +15,10 @@ from streamix_queue.cli.options import examples, group_option, output_option, re
 from streamix_queue.cli.output import document, note, record, write
 from streamix_queue.cli.publish_input import BadInput, Item, Pause, items, lines, message_in
 from streamix_queue.cli.publish_progress import Progress
+from streamix_queue.core.config import PublisherConfig
 from streamix_queue.core.errors import BacklogFull, BrokerError
 from streamix_queue.core.message import StreamMessage
-from streamix_queue.publishing.publisher import DEFAULT_MAX_MESSAGE_BYTES, Publisher
+from streamix_queue.publishing.publisher import Publisher
 
 __all__ = ["publish"]
 
@@ -43,7 +44,7 @@ _BAD_SHOWN = 10
 @click.option(
     "--max-message-bytes",
     type=click.IntRange(1),
-    default=DEFAULT_MAX_MESSAGE_BYTES,
+    default=PublisherConfig.max_message_bytes,
     show_default=True,
     metavar="N",
     help="Largest message, encoded.",

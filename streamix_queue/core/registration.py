@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from streamix_queue.core.config import ConsumerConfig, event_policy, number, text
+from streamix_queue.core.config import ConsumerConfig, EventOptions, number, text
 from streamix_queue.core.errors import ConfigError
+from streamix_queue.core.options import declared
 from streamix_queue.core.outcome import Policy
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 Handler = Callable[..., Any]
-_WEEK_MS = 7 * 86_400_000
 
 
 @dataclass(frozen=True)
@@ -59,45 +59,31 @@ class Registration:
 
 
 def make_registration(
-    event: str,
-    handler: Handler,
-    *,
-    defaults: ConsumerConfig,
-    retry_limit: int | None,
-    concurrency: int | None,
-    backoff_base_ms: int | None,
-    backoff_max_ms: int | None,
-    backoff_jitter: float | None,
-    timeout_ms: int | None,
+    event: str, handler: Handler, options: EventOptions, defaults: ConsumerConfig
 ) -> Registration:
     """The registration of ``handler``; what is None comes from ``defaults``. Raises `ConfigError`."""
     text("event", event)
-    limit = defaults.concurrency if concurrency is None else concurrency
-    number("concurrency", limit, 1, defaults.concurrency, unit="(the consumer's)")
+    if options.concurrency is not None:
+        number("concurrency", options.concurrency, 1, defaults.concurrency, unit="(the consumer's)")
     wants_message = takes_message(handler)
     asynchronous = is_async(handler)
-    if timeout_ms is not None:
-        number("timeout_ms", timeout_ms, 1, _WEEK_MS, unit="ms")
-        if not asynchronous:
-            raise ConfigError(
-                f"timeout_ms={timeout_ms}: a thread cannot be stopped from outside, so only an "
-                "'async def' handler can have one"
-            )
+    declared(EventOptions)["timeout_ms"].check(options.timeout_ms)
+    if options.timeout_ms is not None and not asynchronous:
+        raise ConfigError(
+            f"timeout_ms={options.timeout_ms}: a thread cannot be stopped from outside, so only an "
+            "'async def' handler can have one"
+        )
+    own = options.over(defaults)
     return Registration(
         event=event,
         handler=handler,
         wants_message=wants_message,
         is_async=asynchronous,
         payload_type=typed_payload(handler),
-        policy=event_policy(
-            defaults.retry_limit if retry_limit is None else retry_limit,
-            defaults.backoff_base_ms if backoff_base_ms is None else backoff_base_ms,
-            defaults.backoff_max_ms if backoff_max_ms is None else backoff_max_ms,
-            defaults.backoff_jitter if backoff_jitter is None else backoff_jitter,
-        ),
-        concurrency=limit,
-        limited=concurrency is not None,
-        timeout_s=None if timeout_ms is None else timeout_ms / 1000,
+        policy=own.policy,
+        concurrency=own.concurrency,
+        limited=options.concurrency is not None,
+        timeout_s=None if options.timeout_ms is None else options.timeout_ms / 1000,
     )
 
 

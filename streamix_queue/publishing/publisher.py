@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from streamix_queue.broker.protocol import PublisherBroker
 from streamix_queue.composition import publisher_telemetry, redis_publisher_broker
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, PublisherConfig, text
+from streamix_queue.core.config import PublisherConfig, text
 from streamix_queue.core.errors import (
     BacklogFull,
     BrokerError,
@@ -25,6 +25,7 @@ from streamix_queue.core.errors import (
 )
 from streamix_queue.core.facts import Observer, PublishInterceptor
 from streamix_queue.core.message import ShedMessage, StreamMessage
+from streamix_queue.core.options import given
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.publish_attempts import PublishAttempts
 from streamix_queue.core.wire import MESSAGE, Fields, build, carrier_fields, encode
@@ -34,9 +35,8 @@ from streamix_queue.publishing.joint_writes import JointWrites
 from streamix_queue.publishing.observed import Observed
 from streamix_queue.telling.observers import fan_out
 
-__all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "Publisher"]
+__all__ = ["Publisher"]
 
-DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024
 _PER_ROUND_TRIP = 500
 _T = TypeVar("_T")
 
@@ -54,14 +54,14 @@ class Publisher:
 
     Args:
         redis_url: ``redis://``, ``rediss://`` or ``unix://``.
-        stream: The stream.
+        stream: The stream. On a Redis Cluster with a hash tag: ``"{app.events}"``.
         max_message_bytes: Largest encoded message, bytes.
-        timeout_ms: How long a publish may take in all, tries included, ms. One reply is waited
-            for half as long, so that a connection that died unseen leaves time for another.
-        max_backlog: Hold publishing back when the slowest group has so many messages to handle
-            yet: not delivered, pending, waiting for a retry or in its inboxes (without a group, all
-            that is on the stream). It goes on at four fifths of that. Looked at about once a
-            second, so it may be exceeded by what all publishers write meanwhile. None: never.
+        timeout_ms: How long a publish may take in all, tries included, ms. One reply is waited for
+            half as long, so that a connection that died unseen leaves time for another.
+        max_backlog: Hold publishing back when the slowest group has so many messages to handle yet:
+            not delivered, pending, waiting for a retry or in its inboxes (without a group, all that
+            is on the stream). It goes on at four fifths of that. Looked at about once a second, so
+            it may be exceeded by what all publishers write meanwhile. None: never.
         on_full: What to do then: ``"block"`` up to ``full_timeout_ms``, then raise `BacklogFull`;
             ``"raise"`` it at once; or ``"shed"``: write nothing, and return a `ShedMessage`, whose
             ``published`` is False.
@@ -75,26 +75,18 @@ class Publisher:
 
     def __init__(
         self,
-        redis_url: str = DEFAULT_REDIS_URL,
-        stream: str = DEFAULT_STREAM,
+        redis_url: str = PublisherConfig.redis_url,
+        stream: str = PublisherConfig.stream,
         *,
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        timeout_ms: int = 5000,
-        max_backlog: int | None = None,
-        on_full: str = "block",
-        full_timeout_ms: int = 5000,
-        observers: Sequence[Observer] = (),
-        interceptors: Sequence[PublishInterceptor] = (),
+        max_message_bytes: int = PublisherConfig.max_message_bytes,
+        timeout_ms: int = PublisherConfig.timeout_ms,
+        max_backlog: int | None = PublisherConfig.max_backlog,
+        on_full: str = PublisherConfig.on_full,
+        full_timeout_ms: int = PublisherConfig.full_timeout_ms,
+        observers: Sequence[Observer] = PublisherConfig.observers,
+        interceptors: Sequence[PublishInterceptor] = PublisherConfig.interceptors,
     ) -> None:
-        self._config = PublisherConfig(
-            redis_url=redis_url,
-            stream=stream,
-            max_message_bytes=max_message_bytes,
-            timeout_ms=timeout_ms,
-            max_backlog=max_backlog,
-            on_full=on_full,
-            full_timeout_ms=full_timeout_ms,
-        )
+        self._config = PublisherConfig(**given(PublisherConfig, locals()))
         self._key = stream.encode()
         own_observers, own_interceptors = publisher_telemetry(redis_url, stream)
         everyone = (*own_observers, *observers)

