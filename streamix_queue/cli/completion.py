@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.output import write
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.output import write
 
 __all__ = ["completion"]
 

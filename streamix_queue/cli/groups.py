@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from streamix_queue.admin import GroupSight, Inspector
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, output_option, redis_url_option, stream_option
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["groups"]
 

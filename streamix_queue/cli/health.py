@@ -6,9 +6,9 @@ import os
 
 import click
 
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples
-from streamix_queue.cli.output import printable, write
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples
+from streamix_queue.cli.shared.output import printable, write
 
 __all__ = ["health"]
 

@@ -10,11 +10,26 @@ from typing import Any
 import click
 
 from streamix_queue.admin import GroupLag, Inspector
-from streamix_queue.cli.durations import duration_ms, in_words
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.names import known_groups
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, at_terminal, drawing, note, printable, record, table, write
+from streamix_queue.cli.shared.choosing import known_groups
+from streamix_queue.cli.shared.durations import duration_ms, in_words
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import (
+    examples,
+    group_option,
+    output_option,
+    redis_url_option,
+    stream_option,
+)
+from streamix_queue.cli.shared.output import (
+    Column,
+    at_terminal,
+    drawing,
+    note,
+    printable,
+    record,
+    table,
+    write,
+)
 
 __all__ = ["lag"]
 

@@ -7,11 +7,17 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Inspector
-from streamix_queue.cli.durations import duration_ms, in_words
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.names import chosen_group, known_event, not_found
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.choosing import chosen_group, known_event, not_found
+from streamix_queue.cli.shared.durations import duration_ms, in_words
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import (
+    examples,
+    group_option,
+    output_option,
+    redis_url_option,
+    stream_option,
+)
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["pending"]
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.completing import complete_events
-from streamix_queue.cli.control_options import known_group, refuse_unknown_events
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.confirmation import known_group, refuse_unknown_events
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.name_completion import complete_events
+from streamix_queue.cli.shared.options import (
+    examples,
+    group_option,
+    output_option,
+    redis_url_option,
+    stream_option,
+)
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["resume"]
 

@@ -8,21 +8,27 @@ from collections.abc import Sequence
 import click
 
 from streamix_queue.__about__ import __version__
-from streamix_queue.cli.config_file import config_option
-from streamix_queue.cli.lazy import LazyGroup, Verb
+from streamix_queue.cli.config.file import config_option
+from streamix_queue.cli.shared.lazy_group import LazyGroup, Verb
 
 __all__ = ["VERBS", "run", "streamix"]
 
 VERBS = {
-    "demo": Verb("streamix_queue.cli.demo:demo", "See a message go round, fail, and come back.", "Try it"),
+    "demo": Verb(
+        "streamix_queue.cli.demo.command:demo", "See a message go round, fail, and come back.", "Try it"
+    ),
     "server": Verb("streamix_queue.cli.server:server", "Run a server for development.", "Try it"),
-    "run": Verb("streamix_queue.cli.run:run", "Run the consumer of an application.", "Run it"),
+    "run": Verb("streamix_queue.cli.run.command:run", "Run the consumer of an application.", "Run it"),
     "publish": Verb(
-        "streamix_queue.cli.publish:publish", "Publish an event, or many from a file or a pipe.", "Run it"
+        "streamix_queue.cli.publish.command:publish",
+        "Publish an event, or many from a file or a pipe.",
+        "Run it",
     ),
     "lag": Verb("streamix_queue.cli.lag:lag", "Show how far behind the groups are.", "Look at it"),
     "top": Verb(
-        "streamix_queue.cli.top:top", "Watch the stream, its groups and their members work.", "Look at it"
+        "streamix_queue.cli.top.command:top",
+        "Watch the stream, its groups and their members work.",
+        "Look at it",
     ),
     "groups": Verb(
         "streamix_queue.cli.groups:groups", "List the consumer groups of the stream.", "Look at it"
@@ -37,13 +43,13 @@ VERBS = {
         "Show one message: what is in it, and where it is in every group.",
         "Look at it",
     ),
-    "dlq": Verb("streamix_queue.cli.dlq:dlq", "Look at dead letters, and replay them.", "Operate it"),
+    "dlq": Verb("streamix_queue.cli.dlq.command:dlq", "Look at dead letters, and replay them.", "Operate it"),
     "pause": Verb(
         "streamix_queue.cli.pause:pause", "Pause events of a group, or list the paused ones.", "Operate it"
     ),
     "resume": Verb("streamix_queue.cli.resume:resume", "Resume paused events of a group.", "Operate it"),
     "retries": Verb(
-        "streamix_queue.cli.retries:retries",
+        "streamix_queue.cli.retries.command:retries",
         "Look at the retries that wait, run them now, or cancel them.",
         "Operate it",
     ),
@@ -54,7 +60,7 @@ VERBS = {
     "health": Verb(
         "streamix_queue.cli.health:health", "Ask a running consumer whether it is well.", "Operate it"
     ),
-    "config": Verb("streamix_queue.cli.config:config", "See what is set, and where.", "Other"),
+    "config": Verb("streamix_queue.cli.config.command:config", "See what is set, and where.", "Other"),
     "completion": Verb(
         "streamix_queue.cli.completion:completion", "Print what makes a shell complete this command.", "Other"
     ),
@@ -103,8 +109,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _failed(error: Exception) -> int:
     # Imported here: an ending without an error needs none of it.
-    from streamix_queue.cli.exits import explain  # noqa: PLC0415
-    from streamix_queue.cli.output import PipeClosed, note  # noqa: PLC0415
+    from streamix_queue.cli.shared.exits import explain  # noqa: PLC0415
+    from streamix_queue.cli.shared.output import PipeClosed, note  # noqa: PLC0415
 
     if isinstance(error, PipeClosed):
         return _piped_out()
@@ -116,8 +122,8 @@ def _failed(error: Exception) -> int:
 
 
 def _piped_out() -> int:
-    from streamix_queue.cli.exits import Exit  # noqa: PLC0415
-    from streamix_queue.cli.output import silence  # noqa: PLC0415
+    from streamix_queue.cli.shared.exits import Exit  # noqa: PLC0415
+    from streamix_queue.cli.shared.output import silence  # noqa: PLC0415
 
     silence()
     return int(Exit.BROKEN_PIPE)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from streamix_queue.cli.exits import Exit, Failure
-from streamix_queue.cli.options import examples
-from streamix_queue.cli.output import note, write
+from streamix_queue.cli.shared.exits import Exit, Failure
+from streamix_queue.cli.shared.options import examples
+from streamix_queue.cli.shared.output import note, write
 
 __all__ = ["server"]
 

@@ -9,10 +9,10 @@ import click
 import msgspec
 
 from streamix_queue.admin import GroupStory, Sighting, Story, Storyteller
-from streamix_queue.cli.durations import in_words
-from streamix_queue.cli.exits import Exit, Failure
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, document, note, printable, say, table, write
+from streamix_queue.cli.shared.durations import in_words
+from streamix_queue.cli.shared.exits import Exit, Failure
+from streamix_queue.cli.shared.options import examples, output_option, redis_url_option, stream_option
+from streamix_queue.cli.shared.output import Column, document, note, printable, say, table, write
 from streamix_queue.core.redact import redact_text
 
 __all__ = ["show"]

@@ -11,10 +11,10 @@ import click
 import msgspec
 
 from streamix_queue.admin import Inspector, StreamEntry
-from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import document, note, printable, record, write
+from streamix_queue.cli.shared.durations import duration_ms
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, output_option, redis_url_option, stream_option
+from streamix_queue.cli.shared.output import document, note, printable, record, write
 
 __all__ = ["tail"]
 

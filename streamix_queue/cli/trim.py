@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Control, TrimReport
-from streamix_queue.cli.control_options import confirm
-from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, document, note, table
+from streamix_queue.cli.shared.confirmation import confirm
+from streamix_queue.cli.shared.durations import duration_ms
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, output_option, redis_url_option, stream_option
+from streamix_queue.cli.shared.output import Column, document, note, table
 
 __all__ = ["trim"]
 

@@ -14,11 +14,11 @@ import click
 import pytest
 
 from streamix_queue.__about__ import __version__
-from streamix_queue.cli.config import VERBS as CONFIG_VERBS
-from streamix_queue.cli.dlq import VERBS as DLQ_VERBS
-from streamix_queue.cli.lazy import Verb
-from streamix_queue.cli.retries import VERBS as RETRIES_VERBS
+from streamix_queue.cli.config.command import VERBS as CONFIG_VERBS
+from streamix_queue.cli.dlq.command import VERBS as DLQ_VERBS
+from streamix_queue.cli.retries.command import VERBS as RETRIES_VERBS
 from streamix_queue.cli.root import VERBS
+from streamix_queue.cli.shared.lazy_group import Verb
 from tests.support.command import COMMAND, environment, streamix
 
 ALL_VERBS = {

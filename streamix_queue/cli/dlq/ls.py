@@ -1,0 +1,68 @@
+"""`streamix dlq ls`."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from streamix_queue.admin import Admin, DeadLetterFilter
+from streamix_queue.cli.dlq.selection import Selection, filter_options, refuse_unknown_group, shown
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import (
+    examples,
+    group_option,
+    output_option,
+    redis_url_option,
+    stream_option,
+)
+from streamix_queue.cli.shared.output import Column, note, table
+
+__all__ = ["ls"]
+
+_COLUMNS = (
+    Column("ID", "id", "cyan"),
+    Column("GROUP", "group"),
+    Column("EVENT", "event"),
+    Column("REASON", "reason", "red"),
+    Column("RETRIES", "retries"),
+    Column("FAILED AT", "failed_at"),
+    Column("ERROR", "error", shrinks=True),
+)
+
+
+@click.command(
+    epilog=examples(
+        "streamix dlq ls --group billing --reason crash",
+        "streamix dlq ls -o ndjson --limit 1000 | jq .error",
+    )
+)
+@redis_url_option
+@stream_option
+@group_option("Those of this group.")
+@filter_options
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="At most so many."
+)
+@output_option
+def ls(
+    *,
+    redis_url: str,
+    stream: str,
+    group: str | None,
+    selection: Selection,
+    limit: int,
+    output: str,
+) -> int:
+    """List dead letters, the newest first."""
+    with Admin(redis_url, stream) as admin:
+        which = selection.of(group)
+        refuse_unknown_group(admin, which.group)
+        # One more than is shown, to know whether there are more.
+        letters = admin.dead_letters(**vars(which), limit=limit + 1, newest_first=True)
+        count = table(output, _COLUMNS, map(shown, islice(letters, limit)))
+        if next(letters, None) is not None:
+            note(f"The newest {count} are shown; --limit shows more.")
+        elif count == 0:
+            note("No dead letters match." if which != DeadLetterFilter() else "No dead letters.")
+    return Exit.OK

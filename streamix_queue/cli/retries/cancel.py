@@ -1,0 +1,92 @@
+"""`streamix retries cancel`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from streamix_queue.admin import Control
+from streamix_queue.cli.retries.selection import choose, choosing_options, conclude, shown, told
+from streamix_queue.cli.shared.confirmation import confirm, known_group
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import (
+    examples,
+    group_option,
+    output_option,
+    redis_url_option,
+    stream_option,
+)
+from streamix_queue.cli.shared.output import Column, note, table
+
+__all__ = ["cancel"]
+
+_COLUMNS = (
+    Column("MESSAGE", "message_id", "cyan"),
+    Column("STATUS", "status"),
+    Column("EVENT", "event"),
+    Column("RETRY", "retry"),
+    Column("DEAD LETTER", "letter_id"),
+)
+
+
+@click.command(
+    epilog=examples(
+        "streamix retries cancel 3f0c2a4e-8d0f-4a57-9c55-0f6a5f7d1a11 --group billing --yes",
+        "streamix retries cancel --all --event invoice.created --group billing --dry-run",
+    )
+)
+@click.argument("ids", metavar="[MESSAGE_ID]...", nargs=-1)
+@redis_url_option
+@stream_option
+@group_option("Those of this group; may be left out if there is only one.")
+@choosing_options
+@click.option("--drop", is_flag=True, help="Remove them for good, without a dead letter.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be cancelled.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@output_option
+def cancel(
+    *,
+    ids: tuple[str, ...],
+    redis_url: str,
+    stream: str,
+    group: str | None,
+    everything: bool,
+    event: str | None,
+    look_at: int,
+    drop: bool,
+    dry_run: bool,
+    yes: bool,
+    output: str,
+) -> int:
+    """Cancel retries: they become dead letters.
+
+    Each leaves the waiting set in the same step in which its dead letter is written, with the
+    reason 'rejected', so nothing is lost: `streamix dlq replay` brings it back. Only --drop
+    removes for good.
+    """
+    with Control(redis_url, stream) as control:
+        group = known_group(control, group)
+        chosen = choose(control, group, ids, everything=everything, event=event, look_at=look_at)
+        conclude(chosen)
+        if chosen.retries and not (dry_run or yes):
+            told(chosen, "dropped for good" if drop else "cancelled")
+            confirm("Go on?", "nothing was cancelled")
+        lines: list[dict[str, Any]] = []
+        if dry_run:
+            status = "would be dropped" if drop else "would be cancelled"
+            lines += (
+                {**shown(retry, group), "status": status, "letter_id": None} for retry in chosen.retries
+            )
+        else:
+            for ended in control.cancel(group, chosen.retries, drop=drop):
+                status = ("dropped" if drop else "cancelled") if ended.there else "gone"
+                letter_id = ended.letter_id or None
+                lines.append({**shown(ended.retry, group), "status": status, "letter_id": letter_id})
+    table(output, _COLUMNS, lines)
+    done = sum(line["status"] != "gone" for line in lines)
+    asked = len(chosen.retries) + len(chosen.missing)
+    what = "drop" if drop else "cancel"
+    said = f"Would {what}" if dry_run else ("Dropped" if drop else "Cancelled")
+    note(f"{said} {done} of {asked}.")
+    return Exit.NOT_FOUND if chosen.missing else Exit.OK

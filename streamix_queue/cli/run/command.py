@@ -1,0 +1,122 @@
+"""`streamix run`: an application's consumer, in this process or in several supervised ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from streamix_queue.cli.run.service_manager import ServiceManager, State
+from streamix_queue.cli.shared.exits import Exit, Failure
+from streamix_queue.cli.shared.options import examples
+from streamix_queue.core.errors import BrokerUnavailable
+
+if TYPE_CHECKING:
+    from streamix_queue.consumer import Consumer
+
+__all__ = ["run"]
+
+LEVELS = ("debug", "info", "warning", "error")
+_PR_SET_PDEATHSIG = 1
+
+
+@click.command(
+    epilog=examples(
+        "streamix run app.workers:consumer",
+        "streamix run app.workers:consumer --concurrency 16 --processes 4",
+    )
+)
+@click.argument("target", metavar="MODULE:CONSUMER")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="In place of the consumer's own.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Run N processes, and start one anew when it dies. Without it: this process.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="info",
+    show_default=True,
+    help="For an application that sets up no logging of its own.",
+)
+@click.option("--parent", type=int, hidden=True, help="Process that started this one, and that it ends with.")
+def run(
+    target: str, concurrency: int | None, processes: int | None, log_level: str, parent: int | None
+) -> int:
+    """Run the consumer of an application.
+
+    MODULE:CONSUMER is found from the current directory on: a streamix_queue.Consumer, or a
+    function without arguments that returns one.
+
+    SIGTERM and Ctrl-C stop it cleanly: running handlers may finish, the rest goes back to the
+    group at once, exit code 0. A second signal ends it now. Exit code 70 says that something
+    kept crashing. Under systemd with Type=notify it tells when it is ready, and feeds the
+    watchdog while it is well.
+    """
+    if parent is not None and not _end_with(parent):
+        return Exit.OK
+    if processes is not None:
+        from streamix_queue.cli.run.processes import supervise  # noqa: PLC0415 - the children need none of it
+
+        options = ["--log-level", log_level]
+        options += [] if concurrency is None else ["--concurrency", str(concurrency)]
+        return supervise([target, *options], processes)
+    from streamix_queue.cli.run.application import load_consumer  # noqa: PLC0415 - loads redis-py, which takes a while
+
+    consumer = load_consumer(target)
+    if concurrency is not None:
+        consumer.set_concurrency(concurrency)
+    _log_to_stderr(log_level)
+    try:
+        with ServiceManager(lambda: _state(consumer)):
+            consumer.run()
+    except BrokerUnavailable as error:
+        raise Failure(
+            Exit.UNREACHABLE,
+            f"cannot reach Redis: {error}",
+            "Start one for development with:  streamix server",
+            f"Another one is named by the redis_url that {target} is made with.",
+        ) from None
+    return Exit.OK
+
+
+def _log_to_stderr(level: str) -> None:
+    """Show the library's log, unless the application has its own ideas."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(
+            stream=sys.stderr,
+            level=level.upper(),
+            format="%(asctime)s %(process)d %(levelname)-7s %(message)s",
+        )
+
+
+def _state(consumer: Consumer) -> State:
+    from streamix_queue.composition import probe_this_process  # noqa: PLC0415 - redis-py again
+
+    problems, stopping = probe_this_process()
+    return State(started=consumer.running, healthy=not problems, stopping=stopping)
+
+
+def _end_with(parent: int) -> bool:
+    """See to it that this process stops cleanly when its parent dies; False if that is dead already.
+
+    Only Linux can tell. It may tell several times, once for each thread of the parent that ends,
+    and a second SIGTERM would mean: now. So it shall say something else, of which the first counts.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        signal.signal(signal.SIGHUP, _parent_is_gone)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGHUP))
+    return os.getppid() == parent
+
+
+def _parent_is_gone(*_: object) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGTERM)

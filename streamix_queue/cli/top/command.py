@@ -1,0 +1,230 @@
+"""`streamix top`: what happens right now, on a screen of its own that refreshes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from streamix_queue.admin import Inspector
+from streamix_queue.cli.shared.choosing import known_groups
+from streamix_queue.cli.shared.durations import duration_ms
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import (
+    examples,
+    group_option,
+    output_option,
+    redis_url_option,
+    stream_option,
+)
+from streamix_queue.cli.shared.output import at_terminal, document
+from streamix_queue.cli.top.metrics import Page, PageUnreadable, fetch, handlers, where
+from streamix_queue.cli.top.view import Frame, Look, frame, look_at, print_frame, screen
+from streamix_queue.core.errors import BrokerError
+
+__all__ = ["top"]
+
+_SHORTEST_MS, _LONGEST_MS = 100, 3_600_000
+_TIMEOUT_MS = 2000
+"""Of a request: the screen must not stand still for long."""
+
+Wait = Callable[[float], bool]
+"""Waits for so many seconds; true if somebody asked for the end."""
+
+
+class _Terminated(BaseException):
+    """SIGTERM came, and the terminal is to be put right before it is obeyed."""
+
+
+@click.command(
+    epilog=examples(
+        "streamix top",
+        "streamix top --metrics http://127.0.0.1:9464/metrics",
+        "streamix top --once --interval 5s -o json",
+    )
+)
+@redis_url_option
+@stream_option
+@group_option("Of this group; of all without it.")
+@click.option(
+    "--metrics",
+    multiple=True,
+    metavar="URL",
+    help="Metrics page of a consumer (its metrics_port), for handler times and workers. Can be repeated.",
+)
+@click.option(
+    "--interval",
+    type=duration_ms,
+    default="2s",
+    show_default=True,
+    metavar="TIME",
+    help="Between two looks, of which the rates are.",
+)
+@click.option("--once", is_flag=True, help="Look twice, print one frame, and end.")
+@output_option
+def top(
+    *,
+    redis_url: str,
+    stream: str,
+    group: str | None,
+    metrics: tuple[str, ...],
+    interval: int,
+    once: bool,
+    output: str,
+) -> int:
+    """Watch the stream, its groups and their members work.
+
+    READ/S and HANDLED/S are of the stream itself: entries that were delivered, and that were
+    settled in any way, retries and dead letters included. WAITS is the age of the oldest entry
+    that no member has got, ACTIVE the members that talked to Redis within 30 s. A - is what
+    Redis does not know. `q` or Ctrl-C ends it.
+    """
+    if not _SHORTEST_MS <= interval <= _LONGEST_MS:
+        raise click.BadParameter("expected 100ms to 1h", param_hint="--interval")
+    for url in metrics:
+        if where(url) is None:
+            raise click.BadParameter(
+                "expected a URL such as http://127.0.0.1:9464/metrics", param_hint="--metrics"
+            )
+    tables = output in ("table", "wide")
+    if not once and not (tables and at_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"):
+        raise click.UsageError(
+            "top needs a terminal to draw on: --once prints one frame, in any format, "
+            "and `streamix lag --watch` goes on line by line"
+        )
+    with Inspector(redis_url, stream, timeout_ms=_TIMEOUT_MS) as inspector:
+        known_groups(inspector, group)
+        watch = _Watch(inspector, stream, group, metrics)
+        if not once:
+            return _live(watch, interval / 1000, output)
+        watch.look()
+        time.sleep(interval / 1000)
+        shown = watch.look()
+    if tables:
+        print_frame(output, shown)
+    else:
+        document(output, {**shown.stream, **{k: v for k, v in vars(shown).items() if k != "stream"}})
+    return Exit.OK
+
+
+class _Watch:
+    """Looks again and again, and keeps the look before."""
+
+    def __init__(self, inspector: Inspector, stream: str, group: str | None, urls: Sequence[str]) -> None:
+        self._inspector = inspector
+        self._stream = stream
+        self._group = group
+        self._urls = urls
+        self._before: Look | None = None
+        self._pages: dict[str, Page] = {}
+
+    def look(self) -> Frame:
+        """What is now, and what happened since the last look. Raises `BrokerError`."""
+        before, self._before = self._before, None  # rates never reach back over an outage
+        now = look_at(self._inspector, self._group)
+        self._before = now
+        pages: list[tuple[Page | None, Page]] = []
+        problems: list[str] = []
+        for url in self._urls:
+            earlier = self._pages.pop(url, None)
+            try:
+                page = fetch(url)
+            except PageUnreadable as error:
+                problems.append(f"no metrics of {where(url)}: {error}"[:300])
+            else:
+                self._pages[url] = page
+                pages.append((earlier, page))
+                if not handlers(self._stream, None, [(None, page)]):
+                    problems.append(f"{where(url)} tells nothing of stream {self._stream!r}")
+        return frame(self._stream, self._group, before, now, pages, problems)
+
+
+def _live(watch: _Watch, interval_s: float, output: str) -> int:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    shown = watch.look()  # before the screen is taken: whoever cannot begin says so and ends
+    console = Console(highlight=False, markup=False, emoji=False)
+    try:
+        with _signals(), _keyboard() as wait, Live(console=console, screen=True, auto_refresh=False) as live:
+            lost: list[str] = []
+            while True:
+                heading = f"streamix top  {time.strftime('%H:%M:%S')}  every {interval_s:g}s  q ends"
+                live.update(screen(output, shown, heading, lost, console.size), refresh=True)
+                if wait(interval_s):
+                    return Exit.OK
+                try:
+                    shown, lost = watch.look(), []
+                except BrokerError as error:
+                    since = lost[1:] or [f"What is below is of {time.strftime('%H:%M:%S')} or before."]
+                    lost = [f"Redis cannot be asked, trying again: {error}"[:300], *since]
+    except KeyboardInterrupt:  # how a watch ends
+        return Exit.OK
+    except _Terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Exit.INTERRUPTED  # in case that it is held back
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM end us in good order, and nothing stop us while the screen is ours."""
+
+    def terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise _Terminated
+
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, terminated),
+        signal.SIGTSTP: signal.signal(signal.SIGTSTP, signal.SIG_IGN),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _keyboard() -> Iterator[Wait]:
+    """Keys one by one and unseen, if a person has a keyboard; as it was afterwards."""
+    if not at_terminal(sys.stdin):
+        yield _sleep
+        return
+    import termios  # noqa: PLC0415
+    import tty  # noqa: PLC0415
+
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    try:
+        tty.setcbreak(keyboard, termios.TCSANOW)
+        yield lambda seconds: _asked_to_end(keyboard, seconds)
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSANOW, before)
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _asked_to_end(keyboard: int, seconds: float) -> bool:
+    import select  # noqa: PLC0415
+
+    deadline = time.monotonic() + seconds
+    while select.select([keyboard], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        try:
+            pressed = os.read(keyboard, 1024)
+        except OSError:  # the terminal is gone
+            return True
+        if not pressed or b"q" in pressed.lower():
+            return True
+        if time.monotonic() >= deadline:
+            return False
+    return False
