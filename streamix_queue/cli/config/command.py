@@ -9,7 +9,7 @@ from streamix_queue.cli.shared.lazy_group import LazyGroup, Verb
 __all__ = ["VERBS", "config"]
 
 VERBS = {
-    "show": Verb("streamix_queue.cli.config.show:show", "Show every setting as it takes effect."),
+    "show": Verb("streamix_queue.cli.config.show:show"),
 }
 
 

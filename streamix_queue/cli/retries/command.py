@@ -9,9 +9,9 @@ from streamix_queue.cli.shared.lazy_group import LazyGroup, Verb
 __all__ = ["VERBS", "retries"]
 
 VERBS = {
-    "list": Verb("streamix_queue.cli.retries.list:list_", "List the retries that wait, the next due first."),
-    "now": Verb("streamix_queue.cli.retries.now:now", "Run retries now, and not when they are due."),
-    "cancel": Verb("streamix_queue.cli.retries.cancel:cancel", "Cancel retries: they become dead letters."),
+    "list": Verb("streamix_queue.cli.retries.list:list_"),
+    "now": Verb("streamix_queue.cli.retries.now:now"),
+    "cancel": Verb("streamix_queue.cli.retries.cancel:cancel"),
 }
 
 

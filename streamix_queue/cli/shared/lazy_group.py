@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import import_module
+from importlib.util import find_spec
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
 if TYPE_CHECKING:
+    from importlib.abc import InspectLoader
+
     from click.shell_completion import CompletionItem
 
 __all__ = ["LazyGroup", "Verb"]
 
 
 class Verb(NamedTuple):
-    """Where a command is, and what the list of commands says about it.
+    """Where a command is.
 
     Attributes:
-        target: ``module:attribute``.
-        summary: The first sentence of its own help.
-        section: Heading under which it is listed.
+        target: ``module:attribute``, a function at the top of the module.
+        section: Heading under which the help of its group lists it.
     """
 
     target: str
-    summary: str
     section: str = "Commands"
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        module, _, attribute = self.target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def summary(self) -> str:
+        """The first paragraph of the command's docstring; empty if Python runs with ``-OO``.
+
+        Read from the compiled module without executing it, for that would load redis-py.
+        """
+        module, _, attribute = self.target.partition(":")
+        spec = find_spec(module)
+        assert spec is not None
+        code = cast("InspectLoader", spec.loader).get_code(module)
+        assert code is not None
+        function = next(
+            each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == attribute
+        )
+        docstring = next(iter(function.co_consts), None)
+        return " ".join(docstring.split("\n\n")[0].split()) if isinstance(docstring, str) else ""
 
 
 class LazyGroup(click.Group):
@@ -45,11 +69,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = self.verbs.get(cmd_name)
-        if verb is None:
-            return None
-        module, _, attribute = verb.target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return verb.load() if verb else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -68,7 +88,7 @@ class LazyGroup(click.Group):
         from click.shell_completion import CompletionItem  # noqa: PLC0415
 
         fitting = [
-            CompletionItem(name, help=verb.summary)
+            CompletionItem(name, help=verb.summary())
             for name, verb in self.verbs.items()
             if name.startswith(incomplete)
         ]
@@ -77,7 +97,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, verb in self.verbs.items():
-            sections.setdefault(verb.section, []).append((name, verb.summary))
+            sections.setdefault(verb.section, []).append((name, verb.summary()))
         for heading, rows in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
