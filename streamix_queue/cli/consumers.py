@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Inspector
-from streamix_queue.cli.shared.choosing import known_groups
+from streamix_queue.cli.shared.choosing import chosen_groups
 from streamix_queue.cli.shared.durations import in_words
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
@@ -45,7 +45,7 @@ def consumers(*, redis_url: str, stream: str, group: str | None, output: str) ->
     """
     with Inspector(redis_url, stream) as inspector:
         found: list[dict[str, Any]] = []
-        for name in known_groups(inspector, group):
+        for name in chosen_groups(inspector.group_names(), group):
             for member in inspector.consumers(name):
                 facts = vars(member)
                 told = {"group": name, "consumer": member.name, **facts, "idle": in_words(member.idle_s)}

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from streamix_queue.admin import GroupLag, Inspector
-from streamix_queue.cli.shared.choosing import known_groups
+from streamix_queue.cli.shared.choosing import chosen_groups, require_any_group
 from streamix_queue.cli.shared.durations import duration_ms, in_words
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
@@ -101,12 +101,15 @@ def lag(
     with Inspector(redis_url, stream) as inspector:
 
         def look() -> list[GroupLag]:
-            found = [inspector.lag(name, count_to=count_to) for name in known_groups(inspector, group)]
+            names = chosen_groups(inspector.group_names(), group)
+            found = [inspector.lag(name, count_to=count_to) for name in names]
             return [each for each in found if each is not None]
 
         def failing(found: list[GroupLag]) -> list[str]:
             return [why for each in found for why in _failing(each, fail_over, fail_age)]
 
+        if fail_over is not None or fail_age is not None:
+            require_any_group(stream, inspector.group_names())
         if watch:
             return _watch(look, failing, interval / 1000, output)
         found = look()

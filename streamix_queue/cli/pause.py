@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.shared.confirmation import known_group, refuse_unknown_events
+from streamix_queue.cli.shared.choosing import chosen_group, require_events
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.name_completion import complete_events
 from streamix_queue.cli.shared.options import (
@@ -48,10 +48,10 @@ def pause(
     on. Without an EVENT it only lists.
     """
     with Control(redis_url, stream) as control:
-        group = known_group(control, group)
+        group = chosen_group(stream, control.groups(), group)
         if events and not force:
             advice = "Add --force to pause it all the same."
-            refuse_unknown_events(group, events, control.events(group), advice)
+            require_events(group, control.events(group), events, advice)
         newly = control.pause(group, *dict.fromkeys(events))
         paused = control.paused(group)
     shown = [

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Inspector
-from streamix_queue.cli.shared.choosing import chosen_group, known_event, not_found
+from streamix_queue.cli.shared.choosing import chosen_group, not_found, require_events
 from streamix_queue.cli.shared.durations import duration_ms, in_words
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
@@ -66,9 +66,9 @@ def pending(
     Of each it looks at the oldest 20,000, and says so if there are more.
     """
     with Inspector(redis_url, stream) as inspector:
-        group = chosen_group(inspector, group)
+        group = chosen_group(stream, inspector.group_names(), group)
         if event is not None:
-            known_event(inspector, group, event)
+            require_events(group, inspector.events(group), [event])
         if consumer is not None:
             members = [member.name for member in inspector.consumers(group)]
             if consumer not in members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.shared.confirmation import known_group, refuse_unknown_events
+from streamix_queue.cli.shared.choosing import chosen_group, require_events
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.name_completion import complete_events
 from streamix_queue.cli.shared.options import (
@@ -49,11 +49,11 @@ def resume(
     if bool(events) == everything:
         raise click.UsageError("give the events (see: streamix pause), or --all")
     with Control(redis_url, stream) as control:
-        group = known_group(control, group)
+        group = chosen_group(stream, control.groups(), group)
         paused = control.paused(group)
         if not everything:
             known = sorted({*paused, *control.events(group)})
-            refuse_unknown_events(group, events, known, "streamix pause  lists what is paused.")
+            require_events(group, known, events, "streamix pause  lists what is paused.")
         chosen = tuple(paused) if everything else tuple(dict.fromkeys(events))
         resumed = control.resume(group, *chosen)
     table(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Control, TrimReport
-from streamix_queue.cli.shared.confirmation import confirm
+from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.durations import duration_ms
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import examples, output_option, redis_url_option, stream_option
@@ -35,7 +35,7 @@ _MANY = 100_000
     "(a day, if none has said).",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option()
 @output_option
 def trim(*, redis_url: str, stream: str, keep: int | None, dry_run: bool, yes: bool, output: str) -> int:
     """Remove what every group is done with.

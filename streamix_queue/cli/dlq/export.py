@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from streamix_queue.admin import Admin
-from streamix_queue.cli.dlq.selection import Selection, filter_options, refuse_unknown_group
+from streamix_queue.cli.dlq.selection import Selection, filter_options
 from streamix_queue.cli.shared.exits import Exit, Failure
 from streamix_queue.cli.shared.options import examples, group_option, redis_url_option, stream_option
 from streamix_queue.cli.shared.output import note, record
@@ -51,8 +51,7 @@ def export(
     base64.
     """
     with Admin(redis_url, stream) as admin, ExitStack() as stack:
-        refuse_unknown_group(admin, None if selection.ungrouped else group)
-        letters = admin.export(selection.of(group), limit=limit)
+        letters = admin.export(selection.filter(admin, group), limit=limit)
         put = record if to is None else _file(stack, to)
         count = 0
         for letter in letters:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import click
 
-from streamix_queue.admin import Admin, DeadLetterFilter
-from streamix_queue.cli.dlq.selection import Selection, filter_options, refuse_unknown_group, shown
+from streamix_queue.admin import Admin, DeadLetterEntry, DeadLetterFilter
+from streamix_queue.cli.dlq.selection import Selection, filter_options
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
     examples,
@@ -17,6 +18,7 @@ from streamix_queue.cli.shared.options import (
     stream_option,
 )
 from streamix_queue.cli.shared.output import Column, note, table
+from streamix_queue.core.redact import redact_text
 
 __all__ = ["ls"]
 
@@ -56,13 +58,29 @@ def ls(
 ) -> int:
     """List dead letters, the newest first."""
     with Admin(redis_url, stream) as admin:
-        which = selection.of(group)
-        refuse_unknown_group(admin, which.group)
+        which = selection.filter(admin, group)
         # One more than is shown, to know whether there are more.
         letters = admin.dead_letters(**vars(which), limit=limit + 1, newest_first=True)
-        count = table(output, _COLUMNS, map(shown, islice(letters, limit)))
+        count = table(output, _COLUMNS, map(_as_row, islice(letters, limit)))
         if next(letters, None) is not None:
             note(f"The newest {count} are shown; --limit shows more.")
         elif count == 0:
             note("No dead letters match." if which != DeadLetterFilter() else "No dead letters.")
     return Exit.OK
+
+
+def _as_row(entry: DeadLetterEntry) -> dict[str, Any]:
+    """Without the payload: it may be large, and private."""
+    return {
+        "id": entry.id,
+        "fingerprint": entry.fingerprint,
+        "group": entry.group or None,
+        "event": entry.event,
+        "reason": entry.reason,
+        "error": redact_text(entry.error),
+        "error_type": entry.error_type or None,
+        "retries": entry.retries,
+        "replays": entry.replays,
+        "failed_at": entry.failed_at or None,
+        "message_id": entry.message_id or None,
+    }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from streamix_queue.admin import Admin, DeadLetterFilter, PurgeReport
-from streamix_queue.cli.dlq.selection import Selection, audit_option, filter_options, refuse_unknown_group
-from streamix_queue.cli.shared.confirmation import confirm
+from streamix_queue.cli.dlq.audit import audit_option
+from streamix_queue.cli.dlq.selection import Selection, filter_options
+from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
     examples,
@@ -41,7 +42,7 @@ _COLUMNS = (
 @filter_options
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The oldest so many.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option()
 @audit_option
 @output_option
 def purge(
@@ -64,8 +65,7 @@ def purge(
         # A group may come from the environment, which nobody has in mind.
         raise click.UsageError("say which with --older-than or another option, or --all (with --group)")
     with Admin(redis_url, stream) as admin:
-        refuse_unknown_group(admin, None if selection.ungrouped else group)
-        which = selection.of(group)
+        which = selection.filter(admin, group)
         planned = admin.purge(which, limit=limit, dry_run=True)
         if not planned.removed:
             table(output, _COLUMNS, [])

@@ -13,15 +13,16 @@ import click
 
 from streamix_queue.admin import (
     Admin,
-    DeadLetterFilter,
     Refused,
     Replayed,
     ReplayInterrupted,
     ReplayReport,
 )
+from streamix_queue.cli.dlq.audit import audit_option
 from streamix_queue.cli.dlq.edit import edit_payload
-from streamix_queue.cli.dlq.selection import Selection, audit_option, filter_options, refuse_unknown_group
-from streamix_queue.cli.shared.confirmation import confirm
+from streamix_queue.cli.dlq.selection import Selection, filter_options
+from streamix_queue.cli.shared.choosing import require_group
+from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.durations import duration_ms
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
@@ -93,7 +94,7 @@ _SHOWN_EVERY_S = 0.1
 @click.option("--edit", is_flag=True, help="Change the payload of one letter in $EDITOR first.")
 @click.option("--unhandled", is_flag=True, help="Also what no member of the group is known to handle.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option()
 @audit_option
 @output_option
 def replay(
@@ -124,15 +125,17 @@ def replay(
     nothing twice and forgets nothing.
     """
     _check(ids, everything, selects=bool(selection or limit), edit=edit)
-    which: DeadLetterFilter | tuple[str, ...] = selection.of(group) if everything else ids
     if selection.ungrouped and not group:
         raise click.UsageError("--ungrouped: say with --group where those failed that name no group")
     with Admin(redis_url, stream) as admin:
-        refuse_unknown_group(admin, group)
+        which = selection.filter(admin, group) if everything else ids
+        to = group if selection.ungrouped or ids else None
+        if to:
+            require_group(admin.groups(), to)
         send = partial(
             admin.replay,
             which,
-            group=group if selection.ungrouped or ids else None,
+            group=to,
             limit=limit,
             unhandled=unhandled,
             rate=rate,

@@ -1,25 +1,21 @@
-"""What the verbs of `streamix dlq` share: which letters are meant, and how one is shown."""
+"""Which dead letters a verb of `streamix dlq` works on, as its options say."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from streamix_queue.admin import Admin, DeadLetterEntry, DeadLetterFilter
+from streamix_queue.admin import Admin, DeadLetterFilter
 from streamix_queue.cli.shared.choosing import require_group
 from streamix_queue.cli.shared.durations import duration_ms
 from streamix_queue.core.outcome import Reason
-from streamix_queue.core.redact import redact_text
 
-__all__ = ["Selection", "audit_option", "filter_options", "refuse_unknown_group", "shown"]
-
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["Selection", "filter_options"]
 
 
 @dataclass(frozen=True)
@@ -37,9 +33,14 @@ class Selection:
         """Whether any of them was given."""
         return self != Selection(None, None, None, None, None, ungrouped=False)
 
-    def of(self, group: str | None) -> DeadLetterFilter:
-        """The filter, for letters of ``group``. Raises `ConfigError`."""
-        return DeadLetterFilter(
+    def filter(self, admin: Admin, group: str | None) -> DeadLetterFilter:
+        """The filter for letters of ``group``; for those of all groups if that is None.
+
+        Raises:
+            ConfigError: an option is out of range.
+            Failure: the stream has no such group.
+        """
+        selected = DeadLetterFilter(
             "" if self.ungrouped else group,
             self.event,
             self.reason,
@@ -47,6 +48,9 @@ class Selection:
             self.failed_after,
             self.failed_before,
         )
+        if selected.group:
+            require_group(admin.groups(), selected.group)
+        return selected
 
 
 def filter_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -85,54 +89,3 @@ def _ago(milliseconds: int | None) -> datetime | None:
         return datetime.now(timezone.utc) - timedelta(milliseconds=milliseconds)
     except OverflowError:
         raise click.UsageError("--older-than, --newer-than: that is before the year 1") from None
-
-
-def audit_option(command: F) -> F:
-    """A file to which `streamix_queue.admin` adds a line for each run that changes something."""
-    return click.option(
-        "--audit-log",
-        type=click.Path(dir_okay=False),
-        metavar="FILE",
-        envvar="STREAMIX_AUDIT_LOG",
-        show_envvar=True,
-        expose_value=False,
-        callback=_audit_into,
-        help="Add a line: who, what and how many.",
-    )(command)
-
-
-def _audit_into(context: click.Context, _: click.Parameter, path: str | None) -> None:
-    if not path:
-        return
-    try:
-        handler = logging.FileHandler(path, encoding="utf-8")
-    except OSError as error:
-        raise click.BadParameter(f"cannot write {path}: {error.strerror}") from None
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger = logging.getLogger("streamix_queue.audit")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    context.call_on_close(handler.close)
-
-
-def refuse_unknown_group(admin: Admin, group: str | None) -> None:
-    """Nothing of a group that is not there is no answer but, most likely, a slip of the hand."""
-    if group:
-        require_group(group, admin.groups())
-
-
-def shown(entry: DeadLetterEntry) -> dict[str, Any]:
-    """A letter as data. Its payload is left out: it may be large, and private."""
-    return {
-        "id": entry.id,
-        "fingerprint": entry.fingerprint,
-        "group": entry.group or None,
-        "event": entry.event,
-        "reason": entry.reason,
-        "error": redact_text(entry.error),
-        "error_type": entry.error_type or None,
-        "retries": entry.retries,
-        "replays": entry.replays,
-        "failed_at": entry.failed_at or None,
-        "message_id": entry.message_id or None,
-    }

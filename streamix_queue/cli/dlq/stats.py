@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from streamix_queue.admin import Admin
-from streamix_queue.cli.dlq.selection import Selection, filter_options, refuse_unknown_group
+from streamix_queue.cli.dlq.selection import Selection, filter_options
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
     examples,
@@ -61,8 +61,7 @@ def stats(
     UUIDs and quoted values in the text. `dlq ls`, `replay`, `export` and `purge` take it.
     """
     with Admin(redis_url, stream) as admin:
-        refuse_unknown_group(admin, None if selection.ungrouped else group)
-        found = admin.fingerprints(selection.of(group), scan=scan)
+        found = admin.fingerprints(selection.filter(admin, group), scan=scan)
     lines = (
         {**asdict(each), "group": each.group or None, "error": redact_text(each.error)}
         for each in found.groups

@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.retries.selection import choose, choosing_options, conclude, shown, told
-from streamix_queue.cli.shared.confirmation import confirm, known_group
+from streamix_queue.cli.retries.rows import as_row
+from streamix_queue.cli.retries.selection import announce, select, selection_options
+from streamix_queue.cli.shared.choosing import chosen_group
+from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
     examples,
@@ -40,10 +42,10 @@ _COLUMNS = (
 @redis_url_option
 @stream_option
 @group_option("Those of this group; may be left out if there is only one.")
-@choosing_options
+@selection_options
 @click.option("--drop", is_flag=True, help="Remove them for good, without a dead letter.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be cancelled.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option()
 @output_option
 def cancel(
     *,
@@ -66,27 +68,25 @@ def cancel(
     removes for good.
     """
     with Control(redis_url, stream) as control:
-        group = known_group(control, group)
-        chosen = choose(control, group, ids, everything=everything, event=event, look_at=look_at)
-        conclude(chosen)
-        if chosen.retries and not (dry_run or yes):
-            told(chosen, "dropped for good" if drop else "cancelled")
+        group = chosen_group(stream, control.groups(), group)
+        selected = select(control, group, ids, everything=everything, event=event, look_at=look_at)
+        if selected.retries and not (dry_run or yes):
+            announce(selected, "dropped for good" if drop else "cancelled")
             confirm("Go on?", "nothing was cancelled")
         lines: list[dict[str, Any]] = []
         if dry_run:
             status = "would be dropped" if drop else "would be cancelled"
             lines += (
-                {**shown(retry, group), "status": status, "letter_id": None} for retry in chosen.retries
+                {**as_row(retry, group), "status": status, "letter_id": None} for retry in selected.retries
             )
         else:
-            for ended in control.cancel(group, chosen.retries, drop=drop):
+            for ended in control.cancel(group, selected.retries, drop=drop):
                 status = ("dropped" if drop else "cancelled") if ended.there else "gone"
                 letter_id = ended.letter_id or None
-                lines.append({**shown(ended.retry, group), "status": status, "letter_id": letter_id})
+                lines.append({**as_row(ended.retry, group), "status": status, "letter_id": letter_id})
     table(output, _COLUMNS, lines)
     done = sum(line["status"] != "gone" for line in lines)
-    asked = len(chosen.retries) + len(chosen.missing)
     what = "drop" if drop else "cancel"
     said = f"Would {what}" if dry_run else ("Dropped" if drop else "Cancelled")
-    note(f"{said} {done} of {asked}.")
-    return Exit.NOT_FOUND if chosen.missing else Exit.OK
+    note(f"{said} {done} of {selected.asked}.")
+    return Exit.NOT_FOUND if selected.missing else Exit.OK

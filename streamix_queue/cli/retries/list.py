@@ -7,8 +7,9 @@ from itertools import islice
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.retries.selection import look_at_option, shown
-from streamix_queue.cli.shared.confirmation import known_group
+from streamix_queue.cli.retries.rows import as_row
+from streamix_queue.cli.retries.selection import look_at_option
+from streamix_queue.cli.shared.choosing import chosen_group
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
     examples,
@@ -58,9 +59,9 @@ def list_(
 ) -> int:
     """List the retries that wait, the next due first."""
     with Control(redis_url, stream) as control:
-        group = known_group(control, group)
+        group = chosen_group(stream, control.groups(), group)
         found = control.retries(group, event=event, look_at=look_at)
-        count = table(output, _COLUMNS, (shown(retry, group) for retry in islice(found, limit)))
+        count = table(output, _COLUMNS, (as_row(retry, group) for retry in islice(found, limit)))
         waiting = control.count_retries(group)
     if count == limit < waiting:
         note(f"The next {count} are shown, {waiting} wait; --limit shows more.")

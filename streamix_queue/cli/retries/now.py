@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.retries.selection import choose, choosing_options, conclude, shown, told
-from streamix_queue.cli.shared.confirmation import confirm, known_group
+from streamix_queue.cli.retries.rows import as_row
+from streamix_queue.cli.retries.selection import announce, select, selection_options
+from streamix_queue.cli.shared.choosing import chosen_group
+from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
     examples,
@@ -37,9 +39,9 @@ _COLUMNS = (
 @redis_url_option
 @stream_option
 @group_option("Those of this group; may be left out if there is only one.")
-@choosing_options
+@selection_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be run.")
-@click.option("--yes", is_flag=True, help="Do not ask before running --all.")
+@yes_option("Do not ask before running --all.")
 @output_option
 def now(
     *,
@@ -60,23 +62,21 @@ def now(
     fails again waits again, or is dead-lettered if it was the last.
     """
     with Control(redis_url, stream) as control:
-        group = known_group(control, group)
-        chosen = choose(control, group, ids, everything=everything, event=event, look_at=look_at)
-        conclude(chosen)
-        if everything and chosen.retries and not (dry_run or yes):
-            told(chosen, "run now")
+        group = chosen_group(stream, control.groups(), group)
+        selected = select(control, group, ids, everything=everything, event=event, look_at=look_at)
+        if everything and selected.retries and not (dry_run or yes):
+            announce(selected, "run now")
             confirm("Run them now?", "nothing was changed")
-        done = chosen.retries if dry_run else control.run_now(group, chosen.retries)
+        done = selected.retries if dry_run else control.run_now(group, selected.retries)
     there = {retry.member for retry in done}
     does = "would be run" if dry_run else "due now"
     table(
         output,
         _COLUMNS,
         [
-            {**shown(retry, group), "status": does if retry.member in there else "gone"}
-            for retry in chosen.retries
+            {**as_row(retry, group), "status": does if retry.member in there else "gone"}
+            for retry in selected.retries
         ],
     )
-    asked = len(chosen.retries) + len(chosen.missing)
-    note(f"{'Would run' if dry_run else 'Due now:'} {len(done)} of {asked}.")
-    return Exit.NOT_FOUND if chosen.missing else Exit.OK
+    note(f"{'Would run' if dry_run else 'Due now:'} {len(done)} of {selected.asked}.")
+    return Exit.NOT_FOUND if selected.missing else Exit.OK

@@ -1,4 +1,4 @@
-"""What the verbs of `streamix retries` share: which retries are meant, and how one is shown."""
+"""Which retries a verb of `streamix retries` works on, as its arguments and options say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import click
@@ -14,20 +13,24 @@ import click
 from streamix_queue.admin import Control, Delayed
 from streamix_queue.cli.shared.exits import Exit, Failure
 from streamix_queue.cli.shared.output import note
-from streamix_queue.core.redact import redact_text
 
-__all__ = ["Chosen", "choose", "choosing_options", "conclude", "look_at_option", "shown", "told"]
+__all__ = ["Selected", "announce", "look_at_option", "select", "selection_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _IDS_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The retries that are meant, and the ids for which there is none."""
+class Selected:
+    """The retries that were asked for, and the message ids for which there is none."""
 
     retries: list[Delayed]
     missing: list[str]
+
+    @property
+    def asked(self) -> int:
+        """How many were asked for."""
+        return len(self.retries) + len(self.missing)
 
 
 def look_at_option(command: F) -> F:
@@ -42,7 +45,7 @@ def look_at_option(command: F) -> F:
     )(command)
 
 
-def choosing_options(command: F) -> F:
+def selection_options(command: F) -> F:
     """``everything``, ``event`` and ``look_at``."""
     for option in (
         look_at_option,
@@ -53,16 +56,21 @@ def choosing_options(command: F) -> F:
     return command
 
 
-def choose(
+def select(
     control: Control, group: str, ids: Sequence[str], *, everything: bool, event: str | None, look_at: int
-) -> Chosen:
-    """Read what is meant; of ids that are not there says why and what is like them."""
+) -> Selected:
+    """Read the retries that were asked for, and note which ids are missing.
+
+    Raises:
+        UsageError: ids and options do not go together.
+        Failure: none of the ids is there.
+    """
     if bool(ids) == everything:
         raise click.UsageError("give message ids (see: streamix retries list), or --all")
     if event is not None and not everything:
         raise click.UsageError("--event selects from --all, not from ids")
     if everything:
-        return Chosen(list(control.retries(group, event=event, look_at=look_at)), [])
+        return Selected(list(control.retries(group, event=event, look_at=look_at)), [])
     wanted, found, others = set(ids), [], []
     for retry in control.retries(group, look_at=look_at):
         if retry.message_id in wanted:
@@ -78,33 +86,13 @@ def choose(
     waiting = control.count_retries(group) if missing else 0
     if waiting > look_at:
         note(f"Only the next {look_at} of {waiting} were looked at; --look-at looks further.")
-    return Chosen(found, missing)
-
-
-def conclude(chosen: Chosen) -> None:
-    """Fail if there is nothing to do because what was asked for is not there."""
-    if chosen.missing and not chosen.retries:
+    if missing and not found:
         raise Failure(Exit.NOT_FOUND, "none of them waits", "streamix retries list  shows what does.")
+    return Selected(found, missing)
 
 
-def told(chosen: Chosen, action: str) -> None:
+def announce(selected: Selected, action: str) -> None:
     """Say what is about to happen, by event."""
-    note(f"To be {action}: {len(chosen.retries)} of {len(chosen.retries) + len(chosen.missing)} retries.")
-    for event, count in Counter(retry.event for retry in chosen.retries).most_common():
+    note(f"To be {action}: {len(selected.retries)} of {selected.asked} retries.")
+    for event, count in Counter(retry.event for retry in selected.retries).most_common():
         note(f"  {count} × {event}")
-
-
-def shown(retry: Delayed, group: str) -> dict[str, Any]:
-    """A retry as data. Its payload is left out: it may be large, and private."""
-    last = retry.attempts[-1] if retry.attempts else None
-    due = datetime.fromtimestamp(retry.due_ms / 1000, timezone.utc)
-    return {
-        "message_id": retry.message_id or None,
-        "group": group,
-        "event": retry.event,
-        "retry": retry.retries,
-        "due_at": due.isoformat(timespec="milliseconds"),
-        "error_type": (last.error_type if last else None) or None,
-        "error": redact_text(last.error) if last else None,
-        "source_id": retry.source_id or None,
-    }

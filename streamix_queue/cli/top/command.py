@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from streamix_queue.admin import Inspector
-from streamix_queue.cli.shared.choosing import known_groups
+from streamix_queue.cli.shared.choosing import chosen_groups
 from streamix_queue.cli.shared.durations import duration_ms
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import (
@@ -100,7 +100,7 @@ def top(
             "and `streamix lag --watch` goes on line by line"
         )
     with Inspector(redis_url, stream, timeout_ms=_TIMEOUT_MS) as inspector:
-        known_groups(inspector, group)
+        chosen_groups(inspector.group_names(), group)
         watch = _Watch(inspector, stream, group, metrics)
         if not once:
             return _live(watch, interval / 1000, output)
