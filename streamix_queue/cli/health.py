@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
+from urllib.parse import urlsplit
 
 import click
 
@@ -56,9 +59,6 @@ def _port() -> str:
 
 
 def _ask(url: str, path: str, timeout: float) -> tuple[bool, str]:
-    import http.client  # noqa: PLC0415
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
     try:
         place = urlsplit(url)
         host, port = place.hostname, place.port or 80
@@ -88,8 +88,6 @@ def _no_url() -> click.BadParameter:
 
 def _problems(body: bytes) -> str:
     """What the checks that fail say, on one line."""
-    import json  # noqa: PLC0415
-
     try:
         checks = json.loads(body)["checks"]
         failing = [f"{name}: {', '.join(map(str, why))}" for name, why in checks.items() if why != "ok"]

@@ -113,7 +113,7 @@ def lag(
         if watch:
             return _watch(look, failing, interval / 1000, output)
         found = look()
-        if not table(output, _COLUMNS, map(_shown, found)):
+        if not table(output, _COLUMNS, map(_as_row, found)):
             note("The stream has no groups.")
         return _end(found, failing(found))
 
@@ -128,14 +128,14 @@ def _watch(look: Look, failing: Callable[[list[GroupLag]], list[str]], interval_
         with Live(console=console, auto_refresh=False) as live:
 
             def refresh(found: list[GroupLag]) -> None:
-                shown = [_shown(each) for each in found]
-                live.update(drawing(output, _COLUMNS, shown) if shown else "No groups.", refresh=True)
+                rows = [_as_row(each) for each in found]
+                live.update(drawing(output, _COLUMNS, rows) if rows else "No groups.", refresh=True)
 
-            return _tick(look, failing, interval_s, refresh)
-    return _tick(look, failing, interval_s, show)
+            return _look_repeatedly(look, failing, interval_s, refresh)
+    return _look_repeatedly(look, failing, interval_s, show)
 
 
-def _tick(
+def _look_repeatedly(
     look: Look,
     failing: Callable[[list[GroupLag]], list[str]],
     interval_s: float,
@@ -154,7 +154,7 @@ def _tick(
 
 def _lines(found: list[GroupLag]) -> None:
     now = time.strftime("%H:%M:%S")
-    for each in map(_shown, found):
+    for each in map(_as_row, found):
         write(
             f"{now} {printable(each['group'])} lag={each['lag_shown']} pending={each['pending']} "
             f"delayed={each['delayed']} inbox={each['inbox']} waits={each['waits']} idle={each['idle']} "
@@ -164,7 +164,7 @@ def _lines(found: list[GroupLag]) -> None:
 
 def _records(found: list[GroupLag]) -> None:
     for each in found:
-        record(_shown(each))
+        record(_as_row(each))
 
 
 def _end(found: list[GroupLag], problems: list[str]) -> int:
@@ -192,7 +192,7 @@ def _failing(found: GroupLag, fail_over: int | None, fail_age_ms: int | None) ->
     return problems
 
 
-def _shown(found: GroupLag) -> dict[str, Any]:
+def _as_row(found: GroupLag) -> dict[str, Any]:
     return {
         "group": found.group,
         "lag": found.lag,

@@ -70,30 +70,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        return _piped_out()
     except Exception as error:  # noqa: BLE001 - every ending has an exit code and a text
-        return _failed(error)
+        # Imported here: an ending without an error needs none of it.
+        from streamix_queue.cli.shared.exits import report  # noqa: PLC0415
+
+        return report(error)
     return code if isinstance(code, int) else 0
-
-
-def _failed(error: Exception) -> int:
-    # Imported here: an ending without an error needs none of it.
-    from streamix_queue.cli.shared.exits import explain  # noqa: PLC0415
-    from streamix_queue.cli.shared.output import PipeClosed, note  # noqa: PLC0415
-
-    if isinstance(error, PipeClosed):
-        return _piped_out()
-    failure = explain(error)
-    note(f"streamix: {failure.what}")
-    for line in failure.advice:
-        note(f"  {line}")
-    return int(failure.code)
-
-
-def _piped_out() -> int:
-    from streamix_queue.cli.shared.exits import Exit  # noqa: PLC0415
-    from streamix_queue.cli.shared.output import silence  # noqa: PLC0415
-
-    silence()
-    return int(Exit.BROKEN_PIPE)

@@ -1,4 +1,4 @@
-"""`streamix demo`: the whole life of a message on a server of its own, told as it happens."""
+"""`streamix demo`: what can become of a message, on a server of its own, printed as it happens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import logging
 
 import click
 
+from streamix_queue.cli.demo.walkthrough import Walkthrough
 from streamix_queue.cli.shared.exits import Exit, Failure
+from streamix_queue.embedded import EmbeddedServer
 
 __all__ = ["demo"]
 
@@ -19,13 +21,10 @@ def demo() -> int:
     purpose, retries them, dead-letters one and replays it. Takes a few seconds and leaves nothing
     behind. Exit code 0 says that everything added up.
     """
-    from streamix_queue.cli.demo.walkthrough import Story  # noqa: PLC0415 - loads redis-py, which takes a while
-    from streamix_queue.embedded import EmbeddedServer  # noqa: PLC0415
-
-    # What goes wrong here goes wrong on purpose, and is told in the story.
+    # What fails here fails on purpose, and is printed as a line of the demo.
     logging.getLogger("streamix_queue").setLevel(logging.CRITICAL + 1)
     with EmbeddedServer() as server:
-        problems = Story(server).tell()
+        problems = Walkthrough(server).run()
     if problems:
         raise Failure(Exit.CONDITION, "it does not add up: " + "; ".join(problems))
     return Exit.OK

@@ -1,4 +1,4 @@
-"""What `streamix demo` tells: each line is something that happened, with its real numbers."""
+"""What `streamix demo` does and prints: each line is something that happened, with its real numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamix_queue.core.delivery import Delivery
 from streamix_queue.core.outcome import Ack, RetryLater
 from streamix_queue.embedded import EmbeddedServer
 
-__all__ = ["Story"]
+__all__ = ["Walkthrough"]
 
 _ORDERS = 8
 _TROUBLE = {2: 1, 5: 2, 7: 99}  # order → how often charging it fails
@@ -22,8 +22,8 @@ _PATIENCE_S = 30.0  # an idle machine needs three
 _EARLY_S = 0.02  # the due time is the server's, in whole milliseconds; ours is another clock
 
 
-class Story:
-    """One run of the demo. Told by the main thread, in the order of Redis' answers."""
+class Walkthrough:
+    """One run of the demo. Printed by the main thread, in the order of Redis' answers."""
 
     def __init__(self, server: EmbeddedServer) -> None:
         self._server = server
@@ -35,8 +35,8 @@ class Story:
         self._attempts: dict[str, list[str]] = {}  # message id → the outcome of each attempt
         self._problems: list[str] = []
 
-    def tell(self) -> list[str]:
-        """Run it; what does not add up."""
+    def run(self) -> list[str]:
+        """Run it; returns what does not add up."""
         binary = self._server.binary
         server = f"{binary.kind.capitalize()} {binary.version}"
         say(f"Streamix Queue {__version__}, on a {server} of its own", "bold")
@@ -65,7 +65,7 @@ class Story:
         self._line("shop", f"published {EVENT} × {_ORDERS} to {STREAM}, before any consumer was there")
 
     def _follow(self, *, endings: int) -> None:
-        """Tell the attempts, until so many messages were handled or dead-lettered."""
+        """Print the attempts, until so many messages were handled or dead-lettered."""
         deadline = time.monotonic() + _PATIENCE_S
         while endings:
             try:
@@ -73,10 +73,10 @@ class Story:
             except queue.Empty:
                 self._problems.append(f"{endings} messages had no end after {_PATIENCE_S:g} s")
                 return
-            self._tell(delivery)
+            self._print_attempt(delivery)
             endings -= not isinstance(delivery.outcome, RetryLater)
 
-    def _tell(self, delivery: Delivery) -> None:
+    def _print_attempt(self, delivery: Delivery) -> None:
         message, outcome = delivery.message, delivery.outcome
         if message is None or outcome is None or message.id not in self._orders:
             self._problems.append(f"billing got something that nobody published: {delivery!r}")

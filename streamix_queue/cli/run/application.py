@@ -1,4 +1,4 @@
-"""Find the `Consumer` of an application: ``app.workers:consumer``."""
+"""The `Consumer` of an application: how ``app.workers:consumer`` is found, and how it is."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from types import ModuleType
 
 import click
 
+from streamix_queue.cli.run.service_manager import State
 from streamix_queue.cli.shared.exits import Exit, Failure
+from streamix_queue.composition import probe_this_process
 from streamix_queue.consumer import Consumer
 from streamix_queue.core.redact import redact_text
 
-__all__ = ["load_consumer"]
+__all__ = ["load_consumer", "state_of"]
 
 
 def load_consumer(target: str) -> Consumer:
@@ -54,6 +56,12 @@ def load_consumer(target: str) -> Consumer:
         kind = type(found).__name__
         raise Failure(Exit.IMPORT, f"{target} is of type {kind!r}, not a Consumer", _offer(name, module))
     return found
+
+
+def state_of(consumer: Consumer) -> State:
+    """How it is, for the service manager."""
+    problems, stopping = probe_this_process()
+    return State(started=consumer.running, healthy=not problems, stopping=stopping)
 
 
 def _import(name: str) -> ModuleType:

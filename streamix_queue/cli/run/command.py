@@ -6,17 +6,13 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-from streamix_queue.cli.run.service_manager import ServiceManager, State
+from streamix_queue.cli.run.service_manager import ServiceManager
 from streamix_queue.cli.shared.exits import Exit, Failure
 from streamix_queue.cli.shared.options import examples
 from streamix_queue.core.errors import BrokerUnavailable
-
-if TYPE_CHECKING:
-    from streamix_queue.consumer import Consumer
 
 __all__ = ["run"]
 
@@ -62,19 +58,20 @@ def run(
     if parent is not None and not _end_with(parent):
         return Exit.OK
     if processes is not None:
-        from streamix_queue.cli.run.processes import supervise  # noqa: PLC0415 - the children need none of it
+        from streamix_queue.cli.run.processes import supervise  # noqa: PLC0415 - the processes do not need it
 
         options = ["--log-level", log_level]
         options += [] if concurrency is None else ["--concurrency", str(concurrency)]
         return supervise([target, *options], processes)
-    from streamix_queue.cli.run.application import load_consumer  # noqa: PLC0415 - loads redis-py, which takes a while
+    # Imported here: the supervisor of several processes does not need redis-py.
+    from streamix_queue.cli.run.application import load_consumer, state_of  # noqa: PLC0415
 
     consumer = load_consumer(target)
     if concurrency is not None:
         consumer.set_concurrency(concurrency)
     _log_to_stderr(log_level)
     try:
-        with ServiceManager(lambda: _state(consumer)):
+        with ServiceManager(lambda: state_of(consumer)):
             consumer.run()
     except BrokerUnavailable as error:
         raise Failure(
@@ -94,13 +91,6 @@ def _log_to_stderr(level: str) -> None:
             level=level.upper(),
             format="%(asctime)s %(process)d %(levelname)-7s %(message)s",
         )
-
-
-def _state(consumer: Consumer) -> State:
-    from streamix_queue.composition import probe_this_process  # noqa: PLC0415 - redis-py again
-
-    problems, stopping = probe_this_process()
-    return State(started=consumer.running, healthy=not problems, stopping=stopping)
 
 
 def _end_with(parent: int) -> bool:

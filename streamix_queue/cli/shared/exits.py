@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import click
 
+from streamix_queue.cli.shared.output import PipeClosed, note, silence
 from streamix_queue.core.errors import (
     BrokerError,
     BrokerRefused,
@@ -16,7 +17,7 @@ from streamix_queue.core.errors import (
 )
 from streamix_queue.core.redact import redact_text
 
-__all__ = ["Exit", "Failure", "explain"]
+__all__ = ["Exit", "Failure", "report"]
 
 
 class Exit(IntEnum):
@@ -54,8 +55,19 @@ class Failure(Exception):
         self.advice = advice
 
 
-def explain(error: BaseException) -> Failure:
-    """What an error that nobody caught means to the person at the terminal."""
+def report(error: Exception) -> int:
+    """Say on stderr why the command ended, and what to do next; returns the exit code."""
+    if isinstance(error, (BrokenPipeError, PipeClosed)):
+        silence()
+        return int(Exit.BROKEN_PIPE)
+    failure = _failure(error)
+    note(f"streamix: {failure.what}")
+    for line in failure.advice:
+        note(f"  {line}")
+    return int(failure.code)
+
+
+def _failure(error: Exception) -> Failure:
     if isinstance(error, Failure):
         return error
     if isinstance(error, click.exceptions.Abort):
@@ -71,11 +83,11 @@ def explain(error: BaseException) -> Failure:
         )
     if isinstance(error, ConfigError):
         return Failure(Exit.USAGE, str(error))
-    return _of_ours(error)
+    return _other(error)
 
 
-def _of_ours(error: BaseException) -> Failure:
-    # By name, for their modules are worth importing only to those who run into them.
+def _other(error: Exception) -> Failure:
+    # By name: importing their modules takes longer than most verbs run.
     kind = type(error).__name__
     if kind == "EmbeddedServerNotFound":
         return Failure(Exit.IMPORT, str(error))

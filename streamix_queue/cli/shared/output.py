@@ -1,4 +1,7 @@
-"""What the command prints: data on stdout, messages on stderr, nothing that a terminal would obey."""
+"""What the command prints: data on stdout, messages on stderr, control characters only as text.
+
+rich is imported where something is drawn: JSON needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +33,11 @@ __all__ = [
 ]
 
 Record = Mapping[str, Any]
-_WIDE = 10_000  # whoever reads a pipe wants the whole line
+_WIDE = 10_000  # characters; off a terminal no line is cut
 
 
 class PipeClosed(Exception):
-    """Whoever read our output has seen enough."""
+    """The reader of stdout has closed its end of the pipe."""
 
 
 class Column(NamedTuple):
@@ -49,7 +52,7 @@ class Column(NamedTuple):
     """Shown by ``-o wide`` only, which cuts nothing."""
 
 
-# --- text of strangers --------------------------------------------------------------------------
+# --- text from outside --------------------------------------------------------------------------
 
 
 def printable(text: str) -> str:
@@ -60,7 +63,7 @@ def printable(text: str) -> str:
 
 
 def _json(value: object, *, indent: int) -> str:
-    import msgspec  # noqa: PLC0415
+    import msgspec  # noqa: PLC0415 - text needs none of it
 
     raw = msgspec.json.encode(value)
     text = (msgspec.json.format(raw, indent=indent) if indent else raw).decode()
@@ -97,20 +100,20 @@ def say(text: str, style: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """Tell the person at the terminal something, line by line as printable text."""
+    """Print a message on stderr, line by line as printable text."""
     for line in text.splitlines() or [""]:
         click.echo(printable(line), err=True)
 
 
 def silence() -> None:
-    """Let nothing more be written to a pipe that is closed, not by the end of the process either."""
+    """Send stdout nowhere: the interpreter flushes it at the end, and would fail at a closed pipe."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def at_terminal(stream: TextIO) -> bool:
-    """Whether a person is at the other end."""
+    """Whether it is a terminal, where a person reads or types."""
     try:
         return stream.isatty()
     except ValueError:  # closed
@@ -120,7 +123,7 @@ def at_terminal(stream: TextIO) -> bool:
 def _rendered(what: RenderableType, *, wrap: bool, cut: bool = True) -> str:
     """What rich makes of it for stdout; obeys NO_COLOR, FORCE_COLOR and TERM=dumb.
 
-    Printing it is left to `write`: rich has an exit of its own when a pipe is closed.
+    Printing it is left to `write`: rich exits the process by itself when a pipe is closed.
     """
     from rich.console import Console  # noqa: PLC0415
 
@@ -165,7 +168,7 @@ def table(output: str, columns: Sequence[Column], records: Iterable[Record]) -> 
 
 
 def drawing(output: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
-    """The table that `table` prints, for who shows it in another way."""
+    """The table that `table` prints, for a screen that is drawn again and again."""
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 

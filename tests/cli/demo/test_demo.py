@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from streamix_queue.cli.demo.walkthrough import Story
+from streamix_queue.cli.demo.walkthrough import Walkthrough
 from streamix_queue.embedded import EmbeddedServer
 from tests.support.command import Running, streamix
 from tests.support.processes import wait_until_gone
@@ -87,10 +87,10 @@ def test_the_sum_is_that_of_the_story(lines: list[str], attempts: list[dict[str,
 
 def test_it_says_so_and_fails_when_it_does_not_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     with EmbeddedServer() as server:
-        story = Story(server)
+        story = Walkthrough(server)
         story._mailer.seen.append("a message of another group")
 
-        problems = story.tell()
+        problems = story.run()
 
     assert problems == ["mailer got 9 messages, not each of 8 once"]
     assert capsys.readouterr().out.endswith("It does not add up.\n")
