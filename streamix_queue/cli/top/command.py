@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Sequence
 
 import click
 
@@ -25,22 +21,15 @@ from streamix_queue.cli.shared.options import (
     stream_option,
 )
 from streamix_queue.cli.shared.output import at_terminal, document
-from streamix_queue.cli.top.metrics import Page, PageUnreadable, fetch, handlers, where
-from streamix_queue.cli.top.view import Frame, Look, frame, look_at, print_frame, screen
-from streamix_queue.core.errors import BrokerError
+from streamix_queue.cli.top.frame import Frame, Look, frame, look_at, print_frame
+from streamix_queue.cli.top.handler_stats import handlers
+from streamix_queue.cli.top.pages import Page, PageUnreadable, fetch, where
 
 __all__ = ["top"]
 
 _SHORTEST_MS, _LONGEST_MS = 100, 3_600_000
 _TIMEOUT_MS = 2000
 """Of a request: the screen must not stand still for long."""
-
-Wait = Callable[[float], bool]
-"""Waits for so many seconds; true if somebody asked for the end."""
-
-
-class _Terminated(BaseException):
-    """SIGTERM came, and the terminal is to be put right before it is obeyed."""
 
 
 @click.command(
@@ -103,14 +92,16 @@ def top(
         chosen_groups(inspector.group_names(), group)
         watch = _Watch(inspector, stream, group, metrics)
         if not once:
-            return _live(watch, interval / 1000, output)
+            from streamix_queue.cli.top.live import run_screen  # noqa: PLC0415 - --once needs no rich
+
+            return run_screen(watch.look, interval / 1000, output)
         watch.look()
         time.sleep(interval / 1000)
-        shown = watch.look()
+        taken = watch.look()
     if tables:
-        print_frame(output, shown)
+        print_frame(output, taken)
     else:
-        document(output, {**shown.stream, **{k: v for k, v in vars(shown).items() if k != "stream"}})
+        document(output, {**taken.stream, **{k: v for k, v in vars(taken).items() if k != "stream"}})
     return Exit.OK
 
 
@@ -144,87 +135,3 @@ class _Watch:
                 if not handlers(self._stream, None, [(None, page)]):
                     problems.append(f"{where(url)} tells nothing of stream {self._stream!r}")
         return frame(self._stream, self._group, before, now, pages, problems)
-
-
-def _live(watch: _Watch, interval_s: float, output: str) -> int:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
-
-    shown = watch.look()  # before the screen is taken: whoever cannot begin says so and ends
-    console = Console(highlight=False, markup=False, emoji=False)
-    try:
-        with _signals(), _keyboard() as wait, Live(console=console, screen=True, auto_refresh=False) as live:
-            lost: list[str] = []
-            while True:
-                heading = f"streamix top  {time.strftime('%H:%M:%S')}  every {interval_s:g}s  q ends"
-                live.update(screen(output, shown, heading, lost, console.size), refresh=True)
-                if wait(interval_s):
-                    return Exit.OK
-                try:
-                    shown, lost = watch.look(), []
-                except BrokerError as error:
-                    since = lost[1:] or [f"What is below is of {time.strftime('%H:%M:%S')} or before."]
-                    lost = [f"Redis cannot be asked, trying again: {error}"[:300], *since]
-    except KeyboardInterrupt:  # how a watch ends
-        return Exit.OK
-    except _Terminated:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-        return Exit.INTERRUPTED  # in case that it is held back
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Let SIGTERM end us in good order, and nothing stop us while the screen is ours."""
-
-    def terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise _Terminated
-
-    before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, terminated),
-        signal.SIGTSTP: signal.signal(signal.SIGTSTP, signal.SIG_IGN),
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _keyboard() -> Iterator[Wait]:
-    """Keys one by one and unseen, if a person has a keyboard; as it was afterwards."""
-    if not at_terminal(sys.stdin):
-        yield _sleep
-        return
-    import termios  # noqa: PLC0415
-    import tty  # noqa: PLC0415
-
-    keyboard = sys.stdin.fileno()
-    before = termios.tcgetattr(keyboard)
-    try:
-        tty.setcbreak(keyboard, termios.TCSANOW)
-        yield lambda seconds: _asked_to_end(keyboard, seconds)
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSANOW, before)
-
-
-def _sleep(seconds: float) -> bool:
-    time.sleep(seconds)
-    return False
-
-
-def _asked_to_end(keyboard: int, seconds: float) -> bool:
-    import select  # noqa: PLC0415
-
-    deadline = time.monotonic() + seconds
-    while select.select([keyboard], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        try:
-            pressed = os.read(keyboard, 1024)
-        except OSError:  # the terminal is gone
-            return True
-        if not pressed or b"q" in pressed.lower():
-            return True
-        if time.monotonic() >= deadline:
-            return False
-    return False

@@ -1,28 +1,25 @@
-"""One frame of `streamix top`: what was seen, as data for JSON, as tables and as a screen."""
+"""One frame of `streamix top`: what Redis and the metrics pages answered, as records and as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streamix_queue.admin import GroupLag, Inspector, Member, StreamSight, rates_between
 from streamix_queue.cli.shared.durations import in_words
-from streamix_queue.cli.shared.output import Column, drawing, note, printable, say, table
-from streamix_queue.cli.top.metrics import Page, handlers, runtime
+from streamix_queue.cli.shared.output import Column, note, say, table
+from streamix_queue.cli.top.handler_stats import handlers, runtime
+from streamix_queue.cli.top.pages import Page
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-__all__ = ["Frame", "Look", "frame", "look_at", "print_frame", "screen"]
+__all__ = ["Frame", "Look", "frame", "look_at", "print_frame", "summary_of", "tables_of"]
 
 Pages = Sequence[tuple[Page | None, Page]]
 
 _ACTIVE_S = 30.0
-"""Longer than a member that runs is ever silent, by far."""
+"""A member that runs asks Redis every few seconds."""
 _MAX_GROUPS = 20
 _COUNT_TO = 2000
-_FEWEST_MEMBERS = 3
 
 _GROUPS = (
     Column("GROUP", "group", "cyan", shrinks=True),
@@ -62,7 +59,7 @@ _MEMBERS = (
 
 @dataclass(frozen=True)
 class Look:
-    """What Redis told: the stream at one moment, and of its groups what was asked right after it."""
+    """What Redis answered: the stream at one moment, and of its groups what was asked right after it."""
 
     sight: StreamSight
     lags: tuple[GroupLag, ...]
@@ -72,7 +69,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Frame:
-    """What is shown: records as JSON has them, and what could not be had."""
+    """What is printed: records as JSON has them, and what could not be read (``problems``)."""
 
     stream: dict[str, Any]
     groups: list[dict[str, Any]]
@@ -95,7 +92,7 @@ def look_at(inspector: Inspector, group: str | None) -> Look:
 def frame(
     stream: str, group: str | None, before: Look | None, now: Look, pages: Pages, problems: Sequence[str]
 ) -> Frame:
-    """Two looks at Redis and at the metrics pages as what is shown. Pure."""
+    """What two looks at Redis and at the metrics pages say. Pure."""
     rates = rates_between(None if before is None else before.sight, now.sight)
     active = {name: sum(_active(m) for of, m in now.members if of == name) for name, _ in now.members}
     groups = []
@@ -140,81 +137,34 @@ def frame(
     )
 
 
-def print_frame(output: str, shown: Frame) -> None:
-    """Print a frame as tables, what could not be had on stderr."""
-    say(_summary(shown))
-    for columns, records in _tables(shown):
+def print_frame(output: str, taken: Frame) -> None:
+    """Print a frame as tables, and what could not be read on stderr."""
+    say(summary_of(taken))
+    for columns, records in tables_of(taken):
         if records:
             say("")
             table(output, columns, records)
-    for problem in shown.problems:
+    for problem in taken.problems:
         note(problem)
 
 
-def screen(
-    output: str, shown: Frame, heading: str, problems: Sequence[str], size: tuple[int, int]
-) -> RenderableType:
-    """A frame for a screen of so many columns and lines, what could not be had on top."""
-    from rich.console import Group  # noqa: PLC0415
-
-    width, height = size
-    rows = [
-        _line(heading, "bold"),
-        _line(_summary(shown)),
-        *(_line(problem, "yellow") for problem in (*problems, *shown.problems)),
-    ]
-    drawn: list[RenderableType] = list(rows)
-    used = len(rows)
-    if not shown.groups:
-        drawn += [_line(""), _line("The stream has no groups.")]
-        used += 2
-    for columns, records in _tables(shown):
-        fitting = records
-        if records is shown.members:
-            fitting = records[: max(_FEWEST_MEMBERS, height - used - 3)]
-        if fitting:
-            cut = fitting if output == "wide" else [_cut(each, width) for each in fitting]
-            drawn += [_line(""), drawing(output, columns, cut)]
-            used += 2 + len(fitting)
-        if len(fitting) < len(records):
-            drawn.append(_line(f"and {len(records) - len(fitting)} more members"))
-    return Group(*drawn)
-
-
-def _tables(shown: Frame) -> list[tuple[tuple[Column, ...], list[dict[str, Any]]]]:
+def tables_of(taken: Frame) -> list[tuple[tuple[Column, ...], list[dict[str, Any]]]]:
+    """The tables of a frame from top to bottom: columns and records, the members last."""
     return [
-        (_GROUPS, shown.groups),
-        (_HANDLERS, shown.handlers),
-        (_WORKERS, shown.workers),
-        (_MEMBERS, shown.members),
+        (_GROUPS, taken.groups),
+        (_HANDLERS, taken.handlers),
+        (_WORKERS, taken.workers),
+        (_MEMBERS, taken.members),
     ]
 
 
-def _summary(shown: Frame) -> str:
-    found = shown.stream
+def summary_of(taken: Frame) -> str:
+    """One line about the stream."""
+    found = taken.stream
     return (
         f"stream {found['stream']}: {found['entries']} entries, "
         f"{_rate(found['published_per_s']) or '-'} published/s, {found['dead_letters']} dead letters"
     )
-
-
-def _line(text: str, style: str = "") -> RenderableType:
-    from rich.text import Text  # noqa: PLC0415
-
-    return Text(printable(text), style=style, no_wrap=True, overflow="ellipsis")
-
-
-def _cut(each: dict[str, Any], width: int) -> dict[str, Any]:
-    """With names so short that the numbers beside them stay on the screen."""
-    from rich.text import Text  # noqa: PLC0415
-
-    shorter = dict(each)
-    for key, share in (("group", 6), ("member", 3), ("event", 3)):
-        if key in each:
-            name = Text(printable(each[key]))
-            name.truncate(max(12, width // share), overflow="ellipsis")
-            shorter[key] = name.plain
-    return shorter
 
 
 def _active(member: Member) -> bool:
