@@ -10,13 +10,7 @@ from streamix_queue.admin import Inspector
 from streamix_queue.cli.shared.choosing import chosen_groups
 from streamix_queue.cli.shared.durations import in_words
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["consumers"]
@@ -32,8 +26,7 @@ _COLUMNS = (
 
 
 @click.command(epilog=examples("streamix consumers --group billing", "streamix consumers -o ndjson"))
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Those of this group; all groups without it.")
 @output_option
 def consumers(*, redis_url: str, stream: str, group: str | None, output: str) -> int:
@@ -48,9 +41,9 @@ def consumers(*, redis_url: str, stream: str, group: str | None, output: str) ->
         for name in chosen_groups(inspector.group_names(), group):
             for member in inspector.consumers(name):
                 facts = vars(member)
-                told = {"group": name, "consumer": member.name, **facts, "idle": in_words(member.idle_s)}
-                del told["name"]
-                found.append(told)
+                row = {"group": name, "consumer": member.name, **facts, "idle": in_words(member.idle_s)}
+                del row["name"]
+                found.append(row)
         if not table(output, _COLUMNS, found):
             note("There are no consumers.")
     return Exit.OK

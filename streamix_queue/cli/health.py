@@ -53,7 +53,7 @@ def health(*, what: str | None, url: str, timeout: float) -> int:
 
 
 def _port() -> str:
-    # Of a Service of that name Kubernetes makes a variable, too, which is no number.
+    # Kubernetes makes variables of a Service's name: of one called streamix-metrics this, a URL.
     port = os.environ.get("STREAMIX_METRICS_PORT", "")
     return port if port.isascii() and port.isdecimal() else _DEFAULT_PORT
 
@@ -72,7 +72,7 @@ def _ask(url: str, path: str, timeout: float) -> tuple[bool, str]:
         answer = connection.getresponse()
         body = answer.read(_MAX_BODY)
     except UnicodeError:
-        raise _no_url() from None  # a name that no resolver can be asked for
+        raise _no_url() from None  # a host name that cannot be encoded
     except (OSError, http.client.HTTPException) as error:
         return False, f"no answer from {host}:{port}: {_clean(str(error) or type(error).__name__)}"
     finally:

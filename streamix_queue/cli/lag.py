@@ -1,4 +1,4 @@
-"""`streamix lag`: how far behind the groups are, once or again and again."""
+"""`streamix lag`: how far behind the groups are, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ from streamix_queue.admin import GroupLag, Inspector
 from streamix_queue.cli.shared.choosing import chosen_groups, require_any_group
 from streamix_queue.cli.shared.durations import duration_ms, in_words
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import (
     Column,
     at_terminal,
@@ -58,8 +52,7 @@ Look = Callable[[], list[GroupLag]]
         "streamix lag --watch --interval 2s",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Of this group; of all without it.")
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C: off a terminal a line per group each time.")
 @click.option(

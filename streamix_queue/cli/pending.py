@@ -10,13 +10,7 @@ from streamix_queue.admin import Inspector
 from streamix_queue.cli.shared.choosing import chosen_group, not_found, require_events
 from streamix_queue.cli.shared.durations import duration_ms, in_words
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["pending"]
@@ -37,8 +31,7 @@ _COLUMNS = (
         "streamix pending --group billing --consumer worker-1 -o ndjson",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("The group; may be left away if there is only one.")
 @click.option(
     "--min-idle", type=duration_ms, default="0", metavar="TIME", help="Idle for 30s, 5m, 1h or more."

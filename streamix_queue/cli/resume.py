@@ -8,13 +8,7 @@ from streamix_queue.admin import Control
 from streamix_queue.cli.shared.choosing import chosen_group, require_events
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.name_completion import complete_events
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["resume"]
@@ -33,8 +27,7 @@ _COLUMNS = (
     )
 )
 @click.argument("events", metavar="[EVENT]...", nargs=-1, shell_complete=complete_events)
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("In this group; may be left out if there is only one.")
 @click.option("--all", "everything", is_flag=True, help="All that is paused.")
 @output_option

@@ -1,4 +1,4 @@
-"""``--config``: what a file says of the server, the stream and the group holds for every verb."""
+"""``--config``: the server, the stream and the group that a file names are the defaults of every verb."""
 
 from __future__ import annotations
 

@@ -8,13 +8,7 @@ import click
 from click.core import ParameterSource
 
 from streamix_queue.cli.config.file import file_argument
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, table
 from streamix_queue.consumer import Consumer
 from streamix_queue.core.redact import redact_url
@@ -33,8 +27,7 @@ _ORIGIN = Column("ORIGIN", "origin", "dim")
     )
 )
 @click.option("--origin", is_flag=True, help="Also show where each value comes from; JSON always does.")
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("The consumer group.")
 @output_option
 @click.pass_context
@@ -61,7 +54,7 @@ def show(
     settings = Settings.load(arguments, config=file_argument(context))
     records = [_record(name, setting) for name, setting in settings.effective().items()]
     table(output, (*_COLUMNS, _ORIGIN) if origin else _COLUMNS, records)
-    # Last: whoever has a value out of range wants to see where it comes from.
+    # After the table: it shows where a value comes from that these refuse.
     Consumer(**settings.consumer_options())
     Publisher(**settings.publisher_options()).close()
 

@@ -1,4 +1,4 @@
-"""The two services of `streamix demo`, and what they saw."""
+"""The two services of `streamix demo`, and what they handled."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Billing:
             with self._lock:
                 self._running -= 1
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """The card network answers again."""
         with self._lock:
             self._trouble.clear()
@@ -78,7 +78,7 @@ class Billing:
 
 
 class Mailer:
-    """Another service on the same stream. It has no trouble, and shall see none of billing's."""
+    """Another service on the same stream, whose handler never fails: it gets each order once."""
 
     def __init__(self, url: str) -> None:
         self.seen: list[str] = []

@@ -112,7 +112,7 @@ class Walkthrough:
                 f"dead letter {letter.id}: order {order} in group {letter.group}, {letter.reason} "
                 f"after {len(letter.attempts)} attempts",
             )
-            self._billing.mend()
+            self._billing.repair()
             report = admin.replay([letter.id])
             self._line(
                 "operator",

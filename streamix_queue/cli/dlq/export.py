@@ -13,7 +13,7 @@ import msgspec
 from streamix_queue.admin import Admin
 from streamix_queue.cli.dlq.selection import Selection, filter_options
 from streamix_queue.cli.shared.exits import Exit, Failure
-from streamix_queue.cli.shared.options import examples, group_option, redis_url_option, stream_option
+from streamix_queue.cli.shared.options import examples, group_option, stream_options
 from streamix_queue.cli.shared.output import note, record
 
 __all__ = ["export"]
@@ -25,8 +25,7 @@ __all__ = ["export"]
         "streamix dlq export --fingerprint 3f9c1d20ab | jq .data",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Those of this group.")
 @filter_options
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The oldest so many.")

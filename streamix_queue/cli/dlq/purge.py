@@ -9,13 +9,7 @@ from streamix_queue.cli.dlq.audit import audit_option
 from streamix_queue.cli.dlq.selection import Selection, filter_options
 from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 from streamix_queue.core.errors import BrokerError
 
@@ -35,8 +29,7 @@ _COLUMNS = (
         "streamix dlq purge --older-than 30d --group billing --yes",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @click.option("--all", "everything", is_flag=True, help="All there are, if no option selects.")
 @group_option("Those of this group; alone it selects nothing.")
 @filter_options
@@ -62,7 +55,7 @@ def purge(
     They are counted first, and none goes that was not counted. To keep a copy: streamix dlq export.
     """
     if not selection and not everything:
-        # A group may come from the environment, which nobody has in mind.
+        # A group does not select by itself: it may come from the environment, unnoticed.
         raise click.UsageError("say which with --older-than or another option, or --all (with --group)")
     with Admin(redis_url, stream) as admin:
         which = selection.filter(admin, group)

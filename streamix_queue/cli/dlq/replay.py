@@ -25,13 +25,7 @@ from streamix_queue.cli.shared.choosing import require_group
 from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.durations import duration_ms
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, at_terminal, note, record, table
 
 __all__ = ["replay"]
@@ -44,7 +38,7 @@ _COLUMNS = (
     Column("MESSAGE", "message_id"),
 )
 _IDS_SHOWN = 3
-_SHOWN_EVERY_S = 0.1
+_DRAW_EVERY_S = 0.1
 
 
 @click.command(
@@ -57,8 +51,7 @@ _SHOWN_EVERY_S = 0.1
     )
 )
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@redis_url_option
-@stream_option
+@stream_options
 @click.option(
     "--all", "everything", is_flag=True, help="All that the options below select, or all there are."
 )
@@ -215,18 +208,18 @@ class _Counter:
     """How far it is, on one line of a terminal; elsewhere nothing."""
 
     def __init__(self) -> None:
-        self._shown_at = 0.0
-        self._shows = at_terminal(sys.stderr)
+        self._drawn_at = 0.0
+        self._draws = at_terminal(sys.stderr)
 
     def show(self, count: int) -> None:
         now = time.monotonic()
-        if self._shows and now - self._shown_at >= _SHOWN_EVERY_S:
-            self._shown_at = now
+        if self._draws and now - self._drawn_at >= _DRAW_EVERY_S:
+            self._drawn_at = now
             click.echo(f"\r{count} done ", err=True, nl=False)
 
     def clear(self) -> None:
-        if self._shown_at:
-            self._shown_at = 0.0
+        if self._drawn_at:
+            self._drawn_at = 0.0
             click.echo("\r" + " " * 20 + "\r", err=True, nl=False)
 
 

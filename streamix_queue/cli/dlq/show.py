@@ -10,7 +10,7 @@ import msgspec
 from streamix_queue.admin import Admin
 from streamix_queue.admin.exports import exported
 from streamix_queue.cli.shared.exits import Exit, Failure
-from streamix_queue.cli.shared.options import examples, output_option, redis_url_option, stream_option
+from streamix_queue.cli.shared.options import examples, output_option, stream_options
 from streamix_queue.cli.shared.output import document, printable, say, write
 from streamix_queue.core.redact import redact_text
 
@@ -38,8 +38,7 @@ _LINES = (
     epilog=examples("streamix dlq show 1713982500001-0", "streamix dlq show 1713982500001-0 -o json")
 )
 @click.argument("letter_id", metavar="ID")
-@redis_url_option
-@stream_option
+@stream_options
 @output_option
 def show(*, letter_id: str, redis_url: str, stream: str, output: str) -> int:
     """Show a dead letter whole, its payload included."""

@@ -9,13 +9,7 @@ import click
 from streamix_queue.admin import Admin
 from streamix_queue.cli.dlq.selection import Selection, filter_options
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 from streamix_queue.core.redact import redact_text
 
@@ -39,8 +33,7 @@ _COLUMNS = (
         "streamix dlq stats --newer-than 1h -o json",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Those of this group.")
 @filter_options
 @click.option(

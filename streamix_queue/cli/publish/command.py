@@ -10,16 +10,10 @@ from typing import Any
 
 import click
 
-from streamix_queue.cli.publish.input import BadInput, Item, Pause, items, lines, message_in
+from streamix_queue.cli.publish.input import BadInput, Item, NoInputYet, items, lines, message_in
 from streamix_queue.cli.publish.progress import Progress
 from streamix_queue.cli.shared.exits import Exit, Failure
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import document, note, record, write
 from streamix_queue.core.errors import BacklogFull, BrokerError
 from streamix_queue.core.message import StreamMessage
@@ -41,8 +35,7 @@ _BAD_SHOWN = 10
 )
 @click.argument("event", metavar="[EVENT]")
 @click.argument("data", metavar="JSON|@FILE|-", required=False)
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Create this group if it is missing, so that the events are kept for it.")
 @click.option("--ndjson", is_flag=True, help="The file has an object on each line.")
 @click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be published, and count them.")
@@ -117,9 +110,9 @@ class _Run:
             raise Failure(Exit.USAGE, f"nothing was published: {error}") from None
         self._publish([item])
 
-    def many(self, descriptor: int, found: Iterator[Item | Pause]) -> None:
+    def many(self, descriptor: int, found: Iterator[Item | NoInputYet]) -> None:
         batch: list[Item] = []
-        with self._progress.shown(descriptor, quiet=self._quiet):
+        with self._progress.drawn(descriptor, quiet=self._quiet):
             for item in found:
                 if isinstance(item, Item) and not item.problem:
                     batch.append(item)
@@ -146,7 +139,7 @@ class _Run:
             try:
                 messages = self.send([(item.event, item.data) for item in batch])
             except (BacklogFull, BrokerError) as error:
-                self._tell_interrupted(batch, error.written)
+                self._note_interrupted(batch, error.written)
                 raise
         self._published += len(batch)
         self._last_line = batch[-1].number
@@ -180,8 +173,8 @@ class _Run:
             if self._bad == _BAD_SHOWN:
                 note("More bad lines are only counted.")
 
-    def _tell_interrupted(self, batch: list[Item], written: tuple[int, ...]) -> None:
-        """What of it is published for sure: whoever goes on shall neither repeat nor lose one."""
+    def _note_interrupted(self, batch: list[Item], written: tuple[int, ...]) -> None:
+        """Say which lines are published for sure, so that going on neither repeats nor loses one."""
         if not batch[-1].number:
             return
         surely = self._published + len(written)

@@ -13,7 +13,7 @@ import msgspec
 from streamix_queue.core.errors import InvalidMessage, InvalidMessageType
 from streamix_queue.core.wire import build, encode
 
-__all__ = ["BadInput", "Item", "Line", "Pause", "items", "lines", "message_in"]
+__all__ = ["BadInput", "Item", "Line", "NoInputYet", "items", "lines", "message_in"]
 
 _CHUNK = 65_536
 _MAX_LINE = 16 * 1024 * 1024
@@ -34,8 +34,8 @@ class Line:
     text: bytes | None
 
 
-class Pause:
-    """Nothing more has come yet: what was read had better not wait for it."""
+class NoInputYet:
+    """No more input is there yet: what was read is to be published without waiting for it."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Item:
     problem: str = ""
 
 
-def lines(descriptor: int) -> Iterator[Line | Pause]:
+def lines(descriptor: int) -> Iterator[Line | NoInputYet]:
     """The lines of a file or pipe, also the last one if it does not end; empty ones are counted."""
     number, size = 1, 0
     kept: list[bytes] = []
     while True:
         if not select.select([descriptor], [], [], 0)[0]:
-            yield Pause()
+            yield NoInputYet()
         chunk = os.read(descriptor, _CHUNK)
         parts = chunk.split(b"\n") if chunk else [b"", b""] if size else [b""]
         for index, part in enumerate(parts):
@@ -68,10 +68,12 @@ def lines(descriptor: int) -> Iterator[Line | Pause]:
             return
 
 
-def items(found: Iterator[Line | Pause], event: str | None, max_bytes: int) -> Iterator[Item | Pause]:
+def items(
+    found: Iterator[Line | NoInputYet], event: str | None, max_bytes: int
+) -> Iterator[Item | NoInputYet]:
     """The message on each line that is not empty."""
     for line in found:
-        if isinstance(line, Pause):
+        if isinstance(line, NoInputYet):
             yield line
         elif line.text is None:
             yield Item(line.number, problem=f"longer than {_MAX_LINE} bytes")

@@ -1,4 +1,4 @@
-"""How far `streamix publish` has come, on the terminal of whoever waits for it."""
+"""How far `streamix publish` has come, on stderr if that is a terminal."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Progress:
         self._sized = False
 
     @contextmanager
-    def shown(self, descriptor: int, *, quiet: bool) -> Iterator[None]:
-        """Show it inside of this, unless nobody looks or ids are printed on the same terminal."""
+    def drawn(self, descriptor: int, *, quiet: bool) -> Iterator[None]:
+        """Draw it inside of this block, unless stderr is no terminal or ids are printed on the same one."""
         if not at_terminal(sys.stderr) or (at_terminal(sys.stdout) and not quiet):
             yield
             return

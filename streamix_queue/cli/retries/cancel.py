@@ -8,17 +8,11 @@ import click
 
 from streamix_queue.admin import Control
 from streamix_queue.cli.retries.rows import as_row
-from streamix_queue.cli.retries.selection import announce, select, selection_options
+from streamix_queue.cli.retries.selection import Selection, announce, select, selection_options
 from streamix_queue.cli.shared.choosing import chosen_group
 from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["cancel"]
@@ -38,9 +32,7 @@ _COLUMNS = (
         "streamix retries cancel --all --event invoice.created --group billing --dry-run",
     )
 )
-@click.argument("ids", metavar="[MESSAGE_ID]...", nargs=-1)
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Those of this group; may be left out if there is only one.")
 @selection_options
 @click.option("--drop", is_flag=True, help="Remove them for good, without a dead letter.")
@@ -49,13 +41,10 @@ _COLUMNS = (
 @output_option
 def cancel(
     *,
-    ids: tuple[str, ...],
     redis_url: str,
     stream: str,
     group: str | None,
-    everything: bool,
-    event: str | None,
-    look_at: int,
+    selection: Selection,
     drop: bool,
     dry_run: bool,
     yes: bool,
@@ -69,7 +58,7 @@ def cancel(
     """
     with Control(redis_url, stream) as control:
         group = chosen_group(stream, control.groups(), group)
-        selected = select(control, group, ids, everything=everything, event=event, look_at=look_at)
+        selected = select(control, group, selection)
         if selected.retries and not (dry_run or yes):
             announce(selected, "dropped for good" if drop else "cancelled")
             confirm("Go on?", "nothing was cancelled")

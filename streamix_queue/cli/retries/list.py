@@ -11,13 +11,7 @@ from streamix_queue.cli.retries.rows import as_row
 from streamix_queue.cli.retries.selection import look_at_option
 from streamix_queue.cli.shared.choosing import chosen_group
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["list_"]
@@ -38,8 +32,7 @@ _COLUMNS = (
         "streamix retries list --event invoice.created -o ndjson | jq .error",
     ),
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Those of this group; may be left out if there is only one.")
 @click.option("--event", metavar="NAME", help="Those of this event.")
 @click.option(

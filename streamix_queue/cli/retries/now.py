@@ -6,17 +6,11 @@ import click
 
 from streamix_queue.admin import Control
 from streamix_queue.cli.retries.rows import as_row
-from streamix_queue.cli.retries.selection import announce, select, selection_options
+from streamix_queue.cli.retries.selection import Selection, announce, select, selection_options
 from streamix_queue.cli.shared.choosing import chosen_group
 from streamix_queue.cli.shared.confirmation import confirm, yes_option
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["now"]
@@ -35,9 +29,7 @@ _COLUMNS = (
         "streamix retries now --all --event invoice.created --group billing --yes",
     )
 )
-@click.argument("ids", metavar="[MESSAGE_ID]...", nargs=-1)
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Those of this group; may be left out if there is only one.")
 @selection_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be run.")
@@ -45,13 +37,10 @@ _COLUMNS = (
 @output_option
 def now(
     *,
-    ids: tuple[str, ...],
     redis_url: str,
     stream: str,
     group: str | None,
-    everything: bool,
-    event: str | None,
-    look_at: int,
+    selection: Selection,
     dry_run: bool,
     yes: bool,
     output: str,
@@ -63,8 +52,8 @@ def now(
     """
     with Control(redis_url, stream) as control:
         group = chosen_group(stream, control.groups(), group)
-        selected = select(control, group, ids, everything=everything, event=event, look_at=look_at)
-        if everything and selected.retries and not (dry_run or yes):
+        selected = select(control, group, selection)
+        if selection.everything and selected.retries and not (dry_run or yes):
             announce(selected, "run now")
             confirm("Run them now?", "nothing was changed")
         done = selected.retries if dry_run else control.run_now(group, selected.retries)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -14,10 +15,20 @@ from streamix_queue.admin import Control, Delayed
 from streamix_queue.cli.shared.exits import Exit, Failure
 from streamix_queue.cli.shared.output import note
 
-__all__ = ["Selected", "announce", "look_at_option", "select", "selection_options"]
+__all__ = ["Selected", "Selection", "announce", "look_at_option", "select", "selection_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _IDS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the arguments and options say: ids or ``everything``, of which event, how far to look."""
+
+    ids: tuple[str, ...]
+    everything: bool
+    event: str | None
+    look_at: int
 
 
 @dataclass(frozen=True)
@@ -45,31 +56,38 @@ def look_at_option(command: F) -> F:
     )(command)
 
 
-def selection_options(command: F) -> F:
-    """``everything``, ``event`` and ``look_at``."""
+def selection_options(command: Callable[..., int]) -> Callable[..., int]:
+    """``selection``: which retries."""
+
+    @wraps(command)
+    def selecting(
+        *, ids: tuple[str, ...], everything: bool, event: str | None, look_at: int, **options: Any
+    ) -> int:
+        return command(selection=Selection(ids, everything, event, look_at), **options)
+
     for option in (
         look_at_option,
         click.option("--event", metavar="NAME", help="Of all, those of this event."),
         click.option("--all", "everything", is_flag=True, help="All retries that wait, not given ids."),
+        click.argument("ids", metavar="[MESSAGE_ID]...", nargs=-1),
     ):
-        command = option(command)
-    return command
+        selecting = option(selecting)
+    return selecting
 
 
-def select(
-    control: Control, group: str, ids: Sequence[str], *, everything: bool, event: str | None, look_at: int
-) -> Selected:
-    """Read the retries that were asked for, and note which ids are missing.
+def select(control: Control, group: str, selection: Selection) -> Selected:
+    """Read the retries that are selected, and note which ids are missing.
 
     Raises:
         UsageError: ids and options do not go together.
         Failure: none of the ids is there.
     """
-    if bool(ids) == everything:
+    ids, event, look_at = selection.ids, selection.event, selection.look_at
+    if bool(ids) == selection.everything:
         raise click.UsageError("give message ids (see: streamix retries list), or --all")
-    if event is not None and not everything:
+    if event is not None and not selection.everything:
         raise click.UsageError("--event selects from --all, not from ids")
-    if everything:
+    if selection.everything:
         return Selected(list(control.retries(group, event=event, look_at=look_at)), [])
     wanted, found, others = set(ids), [], []
     for retry in control.retries(group, look_at=look_at):

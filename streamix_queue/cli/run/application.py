@@ -91,7 +91,7 @@ def _offer(name: str, module: ModuleType) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    """The traceback from the application's first line on; ours and importlib's tell nothing."""
+    """The traceback from the application's first line on, without the frames of this module and importlib."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = (__file__, importlib.__file__)
     while frames and (frames[0].filename in ours or frames[0].filename.startswith("<frozen importlib")):

@@ -94,10 +94,11 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _end_with(parent: int) -> bool:
-    """See to it that this process stops cleanly when its parent dies; False if that is dead already.
+    """Make this process stop cleanly when its parent ends; False if that has ended already.
 
-    Only Linux can tell. It may tell several times, once for each thread of the parent that ends,
-    and a second SIGTERM would mean: now. So it shall say something else, of which the first counts.
+    Only Linux sends a signal then, and may send it several times: once for each thread of the
+    parent that ends. A second SIGTERM would end the drain, so SIGHUP is asked for, of which only
+    the first counts.
     """
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Several processes of one consumer under a supervisor: started anew when they die, stopped together."""
+"""Several processes of one consumer under a supervisor: restarted when they end, stopped together."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = ["supervise"]
 
 _FAILURES_PER_PROCESS = 5
 _PERIOD_S = 60.0
-_FOREVER_S = 7 * 86_400.0  # a process' own drain is bounded, and by nobody known better than by itself
+_FOREVER_S = 7 * 86_400.0  # each process bounds its own drain (drain_timeout_ms)
 _SUPERVISOR_SILENT_S = 30.0
-_HOPELESS = (Exit.USAGE, Exit.IMPORT)  # starting it anew cannot help
+_FINAL = (Exit.USAGE, Exit.IMPORT)  # a restart would end in the same way
 
 
 def supervise(arguments: Sequence[str], count: int) -> int:
@@ -64,7 +64,7 @@ def supervise(arguments: Sequence[str], count: int) -> int:
     fleet.stop = stop = _Stop(supervisor)
 
     def look() -> State:
-        # Every process has been started; whether it has come to its work, it does not tell.
+        # Started says only that every process was: none reports when it takes messages.
         silent_s = time.monotonic() - supervisor.last_look
         started = len(fleet.members) == count
         return State(started=started, healthy=silent_s < _SUPERVISOR_SILENT_S, stopping=stop.asked)
@@ -107,7 +107,7 @@ class _Fleet:
         return _Build(self, number)
 
     def give_up(self, code: int) -> None:
-        """One of them ended in a way that no restart can mend: all end, with its exit code."""
+        """One of them ended as it would after a restart, too: stop all, with its exit code."""
         self.exit_code = code
         self.stop()
 
@@ -117,7 +117,7 @@ class _Fleet:
             member.kill()
 
     def notice(self, event: object) -> None:
-        """What the supervisor says."""
+        """Print what the supervisor reports."""
         if isinstance(event, ChildCrashed):
             note(f"streamix: {event.name}: {event.error}")
         elif isinstance(event, ChildRestarted):
@@ -125,7 +125,7 @@ class _Fleet:
 
 
 class _Build:
-    """Makes the actor of one process, and knows whether it is the first."""
+    """Makes the actor of one process anew after each restart."""
 
     def __init__(self, fleet: _Fleet, number: int) -> None:
         self._fleet = fleet
@@ -140,18 +140,19 @@ class _Build:
         return process
 
 
-class _RedisAway(Exception):
-    """A process could not begin because Redis cannot be reached: that passes."""
+class _RedisUnreachable(Exception):
+    """A process ended because Redis could not be reached at its start: it is tried again."""
 
 
 class _Process(Actor):
-    """The life of one process: its thread starts it and waits for it.
+    """Starts one process and waits for it, on this actor's thread.
 
-    The thread lives as long as the process, for the kernel's view of a parent is the thread.
+    The thread lasts as long as the process: the kernel sends the death signal that `run` asks for
+    when the thread that started the process ends.
     """
 
     progress_deadline = None
-    transient = (_RedisAway,)
+    transient = (_RedisUnreachable,)
 
     def __init__(self, fleet: _Fleet, number: int, *, first: bool) -> None:
         super().__init__(f"process {number}")
@@ -167,7 +168,7 @@ class _Process(Actor):
             if self.stopping.is_set():
                 return
             # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then
-            # tells each of them once. Twice would mean: now.
+            # signals each of them once. A second signal would end them without a drain.
             self._process = process = subprocess.Popen(
                 self._fleet.command, env=self._environment, start_new_session=True
             )
@@ -177,18 +178,18 @@ class _Process(Actor):
     def _judge(self, process: subprocess.Popen[bytes], code: int) -> None:
         first, self._first = self._first, False
         if self.stopping.is_set():
-            # One that had not come to its signal handlers yet had not taken anything either.
+            # One that SIGTERM killed had not set its handlers yet, nor read any message.
             if code not in (0, -signal.SIGTERM) and not self._fleet.exit_code:
                 self._fleet.exit_code = Exit.CONDITION
                 note(f"streamix: {self.name} (pid {process.pid}) {_ending(code)}")
             return
-        if code in _HOPELESS or (code == Exit.UNREACHABLE and first):
+        if code in _FINAL or (code == Exit.UNREACHABLE and first):
             self._fleet.give_up(code)
             self.stopping.set()
             return
         ended = f"pid {process.pid} {_ending(code)}"
         if code == Exit.UNREACHABLE:
-            raise _RedisAway(ended)
+            raise _RedisUnreachable(ended)
         raise ChildProcessError(ended)
 
     def on_transient(self, error: BaseException, attempt: int) -> float:
@@ -207,7 +208,7 @@ class _Process(Actor):
 
 
 class _FleetSignals(Signals):
-    """The second signal ends the processes as well."""
+    """The second signal kills the processes, too."""
 
     def __init__(self, fleet: _Fleet) -> None:
         super().__init__()

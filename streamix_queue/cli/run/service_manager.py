@@ -1,4 +1,4 @@
-"""Tells systemd how the service is (``Type=notify``, ``WatchdogSec``): one datagram each time."""
+"""Reports to systemd how the service is (``Type=notify``, ``WatchdogSec``): a datagram for each report."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class State(NamedTuple):
 
 
 class ServiceManager:
-    """While it is entered, a thread says what ``look`` finds. Does nothing unless systemd asked for it.
+    """While it is entered, a thread reports what ``look`` finds. Does nothing unless systemd asked for it.
 
-    The thread stops saying that all is well when it gets no turn, too: a watchdog is also for that.
+    If that thread is not scheduled, the watchdog is not fed: systemd is to notice that as well.
 
     Args:
         look: Finds out how the service is; called on a thread of its own.
-        environ: Where systemd says what it wants. Taken out of it, for no child process shall
-            speak for this one.
+        environ: Holds what systemd asks for. It is removed from there, so that no child process
+            reports for this one.
     """
 
     def __init__(self, look: Callable[[], State], environ: MutableMapping[str, str] = os.environ) -> None:
@@ -42,7 +42,7 @@ class ServiceManager:
         asked = patience.isdecimal() and whose in ("", str(os.getpid()))
         # Twice in that time, as systemd recommends.
         self._feed_every_s = int(patience) / 2e6 if asked and int(patience) else None
-        self._told: set[str] = set()
+        self._sent: set[str] = set()
         self._feed_at = 0.0
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="streamix.systemd", daemon=True)
@@ -58,26 +58,26 @@ class ServiceManager:
         self._left.set()
         if self._thread.ident is not None:
             self._thread.join(2.0)
-            self._tell_once("STOPPING=1")
+            self._send_once("STOPPING=1")
 
     def _watch(self) -> None:
         every = min(_LOOK_EVERY_S, self._feed_every_s or _LOOK_EVERY_S)
         while not self._left.wait(every):
             state = self._look()
             if state.started:
-                self._tell_once("READY=1")
+                self._send_once("READY=1")
             if state.stopping:
-                self._tell_once("STOPPING=1")
+                self._send_once("STOPPING=1")
             if self._feed_every_s and state.healthy and time.monotonic() >= self._feed_at:
                 self._feed_at = time.monotonic() + self._feed_every_s
-                self._tell("WATCHDOG=1")
+                self._send("WATCHDOG=1")
 
-    def _tell_once(self, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            self._tell(what)
+    def _send_once(self, what: str) -> None:
+        if what not in self._sent:
+            self._sent.add(what)
+            self._send(what)
 
-    def _tell(self, what: str) -> None:
+    def _send(self, what: str) -> None:
         # A leading @ stands for the zero byte of an abstract address.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:

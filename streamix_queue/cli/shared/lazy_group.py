@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
             near = difflib.get_close_matches(name, self.verbs, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"there is no command {name!r}.{hint}", ctx)
-        if ctx.default_map:  # what a file says holds for every command, and for those within
+        if ctx.default_map:  # from the file of --config: it holds for every command, at each level
             ctx.default_map = {**ctx.default_map, name: dict(ctx.default_map)}
         return super().resolve_command(ctx, args)
 

@@ -10,7 +10,7 @@ import click
 from streamix_queue.cli.shared.name_completion import complete_groups
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM
 
-__all__ = ["examples", "group_option", "output_option", "redis_url_option", "stream_option"]
+__all__ = ["examples", "group_option", "output_option", "stream_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,6 +20,11 @@ OUTPUTS = ("table", "wide", "json", "ndjson")
 def examples(*lines: str) -> str:
     """The end of a verb's help: command lines that work."""
     return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
+
+
+def stream_options(command: F) -> F:
+    """``redis_url`` and ``stream``: which stream of which server."""
+    return redis_url_option(stream_option(command))
 
 
 def redis_url_option(command: F) -> F:

@@ -1,4 +1,4 @@
-"""`streamix top`: what happens right now, on a screen of its own that refreshes."""
+"""`streamix top`: its options, one frame with ``--once``, and the looks that frames are made of."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ from streamix_queue.admin import Inspector
 from streamix_queue.cli.shared.choosing import chosen_groups
 from streamix_queue.cli.shared.durations import duration_ms
 from streamix_queue.cli.shared.exits import Exit
-from streamix_queue.cli.shared.options import (
-    examples,
-    group_option,
-    output_option,
-    redis_url_option,
-    stream_option,
-)
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
 from streamix_queue.cli.shared.output import at_terminal, document
 from streamix_queue.cli.top.frame import Frame, Look, frame, look_at, print_frame
 from streamix_queue.cli.top.handler_stats import handlers
@@ -39,8 +33,7 @@ _TIMEOUT_MS = 2000
         "streamix top --once --interval 5s -o json",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Of this group; of all without it.")
 @click.option(
     "--metrics",
@@ -106,7 +99,7 @@ def top(
 
 
 class _Watch:
-    """Looks again and again, and keeps the look before."""
+    """Looks at Redis and the pages repeatedly; keeps the previous look, for rates."""
 
     def __init__(self, inspector: Inspector, stream: str, group: str | None, urls: Sequence[str]) -> None:
         self._inspector = inspector

@@ -15,7 +15,7 @@ _ILL = frozenset({"retry", "dead_letter"})
 
 
 def changes(before: Values, after: Values) -> Values:
-    """How much each count grew. One that went back began anew, so that all of it is new."""
+    """How much each count grew. One that went back was reset by a restart, so all of it counts."""
     return {
         series: value - before.get(series, 0.0) if value >= before.get(series, 0.0) else value
         for series, value in after.items()
@@ -23,7 +23,7 @@ def changes(before: Values, after: Values) -> Values:
 
 
 def quantile(q: float, buckets: Iterable[tuple[float, float]]) -> float | None:
-    """The value below which a part ``q`` of the observations is, as ``histogram_quantile`` tells it.
+    """The value below which a part ``q`` of the observations is, as ``histogram_quantile`` computes it.
 
     Args:
         q: 0 to 1.
@@ -97,7 +97,7 @@ def handlers(
 
 
 def runtime(group: str | None, pages: Sequence[tuple[Page | None, Page]]) -> list[dict[str, Any]]:
-    """Per group: worker threads busy, idle and stopped, and how often an actor was started anew."""
+    """Per group: worker threads busy, idle and stopped, and how often an actor was restarted."""
     found: dict[str, dict[str, int]] = {}
     for _, page in pages:
         for series, value in page.values.items():

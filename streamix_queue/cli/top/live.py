@@ -30,7 +30,7 @@ Wait = Callable[[float], bool]
 
 
 class _Terminated(BaseException):
-    """SIGTERM came, and the terminal is to be put right before it is obeyed."""
+    """SIGTERM came: the terminal is restored first, then the signal ends the process."""
 
 
 def run_screen(look: Callable[[], Frame], interval_s: float, output: str) -> int:
@@ -59,12 +59,12 @@ def run_screen(look: Callable[[], Frame], interval_s: float, output: str) -> int
     except _Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
-        return Exit.INTERRUPTED  # in case that it is held back
+        return Exit.INTERRUPTED  # if SIGTERM is blocked
 
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Let SIGTERM end us in good order, and nothing stop us while the screen is ours."""
+    """Turn SIGTERM into an exception, and ignore Ctrl-Z, which would leave the screen switched."""
 
     def terminated(_number: int, _frame: FrameType | None) -> NoReturn:
         raise _Terminated
@@ -82,7 +82,7 @@ def _signals() -> Iterator[None]:
 
 @contextmanager
 def _keyboard() -> Iterator[Wait]:
-    """Keys one by one and unseen, if a person has a keyboard; as it was afterwards."""
+    """Read keys unbuffered and without echo if stdin is a terminal; restore its mode afterwards."""
     if not at_terminal(sys.stdin):
         yield _sleep
         return
