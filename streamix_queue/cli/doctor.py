@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streamix_queue.admin.doctor import examine
+from streamix_queue.admin import examine
 from streamix_queue.cli.shared.durations import duration_ms
 from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.cli.shared.options import examples, output_option, stream_options

@@ -34,7 +34,7 @@ class Exit(IntEnum):
     REFUSED = 6
     """Too dangerous without a confirmation."""
     GAVE_UP = 70
-    """Something of ours kept failing."""
+    """A part of the library kept failing, or has a fault."""
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
