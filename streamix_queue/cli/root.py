@@ -13,6 +13,7 @@ from streamix_queue.cli.shared.lazy_group import LazyGroup, Verb
 
 __all__ = ["VERBS", "run", "streamix"]
 
+# Name → where it is, in the order of the help. What the help says of a verb is its own docstring.
 VERBS = {
     "demo": Verb("streamix_queue.cli.demo.command:demo", "Try it"),
     "server": Verb("streamix_queue.cli.server:server", "Try it"),
