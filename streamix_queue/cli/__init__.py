@@ -14,7 +14,7 @@ _MISSING_EXTRA = 4
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; ``arguments`` are the process' own by default."""
     try:
-        from streamix_queue.cli.root import run  # noqa: PLC0415 - without the extra it cannot be had
+        from streamix_queue.cli.root import run  # noqa: PLC0415 - fails without the extra
 
         return run(arguments)
     except ModuleNotFoundError as error:

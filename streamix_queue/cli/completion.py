@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.output import write
+from streamix_queue.cli.root import streamix
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.output import write
 
 __all__ = ["completion"]
 
@@ -28,8 +29,6 @@ def completion(shell: str) -> int:
 
     Completes commands and options. Of bash it takes 4.4 or newer.
     """
-    from streamix_queue.cli.root import streamix  # noqa: PLC0415 - the root names this module
-
     kind = get_completion_class(shell)
     assert kind is not None
     # Not .source(): that of bash first runs bash to ask its version, and warns on the terminal.

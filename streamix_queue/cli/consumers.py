@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Inspector
-from streamix_queue.cli.durations import in_words
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.names import known_groups
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.choosing import chosen_groups
+from streamix_queue.cli.shared.durations import in_words
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["consumers"]
 
@@ -26,8 +26,7 @@ _COLUMNS = (
 
 
 @click.command(epilog=examples("streamix consumers --group billing", "streamix consumers -o ndjson"))
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Those of this group; all groups without it.")
 @output_option
 def consumers(*, redis_url: str, stream: str, group: str | None, output: str) -> int:
@@ -39,12 +38,12 @@ def consumers(*, redis_url: str, stream: str, group: str | None, output: str) ->
     """
     with Inspector(redis_url, stream) as inspector:
         found: list[dict[str, Any]] = []
-        for name in known_groups(inspector, group):
+        for name in chosen_groups(inspector.group_names(), group):
             for member in inspector.consumers(name):
                 facts = vars(member)
-                told = {"group": name, "consumer": member.name, **facts, "idle": in_words(member.idle_s)}
-                del told["name"]
-                found.append(told)
+                row = {"group": name, "consumer": member.name, **facts, "idle": in_words(member.idle_s)}
+                del row["name"]
+                found.append(row)
         if not table(output, _COLUMNS, found):
             note("There are no consumers.")
     return Exit.OK

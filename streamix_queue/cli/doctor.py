@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from streamix_queue.admin.doctor import examine
-from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.admin import examine
+from streamix_queue.cli.shared.durations import duration_ms
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["doctor"]
 
@@ -22,8 +22,7 @@ _COLUMNS = (
 
 
 @click.command(epilog=examples("streamix doctor", "streamix doctor --strict -o json"))
-@redis_url_option
-@stream_option
+@stream_options
 @click.option(
     "--dead-after",
     type=duration_ms,

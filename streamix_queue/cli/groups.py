@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from streamix_queue.admin import GroupSight, Inspector
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["groups"]
 
@@ -24,8 +24,7 @@ _COLUMNS = (
 
 
 @click.command(epilog=examples("streamix groups", "streamix groups -o json"))
-@redis_url_option
-@stream_option
+@stream_options
 @output_option
 def groups(*, redis_url: str, stream: str, output: str) -> int:
     """List the consumer groups of the stream.
@@ -34,12 +33,12 @@ def groups(*, redis_url: str, stream: str, output: str) -> int:
     and 10000+ says that there are more.
     """
     with Inspector(redis_url, stream) as inspector:
-        if not table(output, _COLUMNS, map(_shown, inspector.groups())):
+        if not table(output, _COLUMNS, map(_as_row, inspector.groups())):
             note("The stream has no groups.")
     return Exit.OK
 
 
-def _shown(sight: GroupSight) -> dict[str, Any]:
+def _as_row(sight: GroupSight) -> dict[str, Any]:
     found = {"group": sight.name, **vars(sight)}
     del found["name"]
     return {**found, "lag_shown": f"{sight.lag}{'' if sight.lag_exact else '+'}"}

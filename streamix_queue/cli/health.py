@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
+from urllib.parse import urlsplit
 
 import click
 
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples
-from streamix_queue.cli.output import printable, write
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples
+from streamix_queue.cli.shared.output import printable, write
 
 __all__ = ["health"]
 
@@ -50,15 +53,12 @@ def health(*, what: str | None, url: str, timeout: float) -> int:
 
 
 def _port() -> str:
-    # Of a Service of that name Kubernetes makes a variable, too, which is no number.
+    # Kubernetes makes variables of a Service's name: of one called streamix-metrics this, a URL.
     port = os.environ.get("STREAMIX_METRICS_PORT", "")
     return port if port.isascii() and port.isdecimal() else _DEFAULT_PORT
 
 
 def _ask(url: str, path: str, timeout: float) -> tuple[bool, str]:
-    import http.client  # noqa: PLC0415
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
     try:
         place = urlsplit(url)
         host, port = place.hostname, place.port or 80
@@ -72,7 +72,7 @@ def _ask(url: str, path: str, timeout: float) -> tuple[bool, str]:
         answer = connection.getresponse()
         body = answer.read(_MAX_BODY)
     except UnicodeError:
-        raise _no_url() from None  # a name that no resolver can be asked for
+        raise _no_url() from None  # a host name that cannot be encoded
     except (OSError, http.client.HTTPException) as error:
         return False, f"no answer from {host}:{port}: {_clean(str(error) or type(error).__name__)}"
     finally:
@@ -88,8 +88,6 @@ def _no_url() -> click.BadParameter:
 
 def _problems(body: bytes) -> str:
     """What the checks that fail say, on one line."""
-    import json  # noqa: PLC0415
-
     try:
         checks = json.loads(body)["checks"]
         failing = [f"{name}: {', '.join(map(str, why))}" for name, why in checks.items() if why != "ok"]

@@ -1,4 +1,4 @@
-"""`streamix lag`: how far behind the groups are, once or again and again."""
+"""`streamix lag`: how far behind the groups are, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from typing import Any
 import click
 
 from streamix_queue.admin import GroupLag, Inspector
-from streamix_queue.cli.durations import duration_ms, in_words
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.names import known_groups
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, at_terminal, drawing, note, printable, record, table, write
+from streamix_queue.cli.shared.choosing import chosen_groups, require_any_group
+from streamix_queue.cli.shared.durations import duration_ms, in_words
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
+from streamix_queue.cli.shared.output import (
+    Column,
+    at_terminal,
+    drawing,
+    note,
+    printable,
+    record,
+    table,
+    write,
+)
 
 __all__ = ["lag"]
 
@@ -43,8 +52,7 @@ Look = Callable[[], list[GroupLag]]
         "streamix lag --watch --interval 2s",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("Of this group; of all without it.")
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C: off a terminal a line per group each time.")
 @click.option(
@@ -86,16 +94,19 @@ def lag(
     with Inspector(redis_url, stream) as inspector:
 
         def look() -> list[GroupLag]:
-            found = [inspector.lag(name, count_to=count_to) for name in known_groups(inspector, group)]
+            names = chosen_groups(inspector.group_names(), group)
+            found = [inspector.lag(name, count_to=count_to) for name in names]
             return [each for each in found if each is not None]
 
         def failing(found: list[GroupLag]) -> list[str]:
             return [why for each in found for why in _failing(each, fail_over, fail_age)]
 
+        if fail_over is not None or fail_age is not None:
+            require_any_group(stream, inspector.group_names())
         if watch:
             return _watch(look, failing, interval / 1000, output)
         found = look()
-        if not table(output, _COLUMNS, map(_shown, found)):
+        if not table(output, _COLUMNS, map(_as_row, found)):
             note("The stream has no groups.")
         return _end(found, failing(found))
 
@@ -110,14 +121,14 @@ def _watch(look: Look, failing: Callable[[list[GroupLag]], list[str]], interval_
         with Live(console=console, auto_refresh=False) as live:
 
             def refresh(found: list[GroupLag]) -> None:
-                shown = [_shown(each) for each in found]
-                live.update(drawing(output, _COLUMNS, shown) if shown else "No groups.", refresh=True)
+                rows = [_as_row(each) for each in found]
+                live.update(drawing(output, _COLUMNS, rows) if rows else "No groups.", refresh=True)
 
-            return _tick(look, failing, interval_s, refresh)
-    return _tick(look, failing, interval_s, show)
+            return _look_repeatedly(look, failing, interval_s, refresh)
+    return _look_repeatedly(look, failing, interval_s, show)
 
 
-def _tick(
+def _look_repeatedly(
     look: Look,
     failing: Callable[[list[GroupLag]], list[str]],
     interval_s: float,
@@ -136,7 +147,7 @@ def _tick(
 
 def _lines(found: list[GroupLag]) -> None:
     now = time.strftime("%H:%M:%S")
-    for each in map(_shown, found):
+    for each in map(_as_row, found):
         write(
             f"{now} {printable(each['group'])} lag={each['lag_shown']} pending={each['pending']} "
             f"delayed={each['delayed']} inbox={each['inbox']} waits={each['waits']} idle={each['idle']} "
@@ -146,7 +157,7 @@ def _lines(found: list[GroupLag]) -> None:
 
 def _records(found: list[GroupLag]) -> None:
     for each in found:
-        record(_shown(each))
+        record(_as_row(each))
 
 
 def _end(found: list[GroupLag], problems: list[str]) -> int:
@@ -174,7 +185,7 @@ def _failing(found: GroupLag, fail_over: int | None, fail_age_ms: int | None) ->
     return problems
 
 
-def _shown(found: GroupLag) -> dict[str, Any]:
+def _as_row(found: GroupLag) -> dict[str, Any]:
     return {
         "group": found.group,
         "lag": found.lag,

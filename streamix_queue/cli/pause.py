@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.completing import complete_events
-from streamix_queue.cli.control_options import known_group, refuse_unknown_events
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.choosing import chosen_group, require_events
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.name_completion import complete_events
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["pause"]
 
@@ -27,8 +27,7 @@ _COLUMNS = (
     )
 )
 @click.argument("events", metavar="[EVENT]...", nargs=-1, shell_complete=complete_events)
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("In this group; may be left out if there is only one.")
 @click.option("--force", is_flag=True, help="Also an event that no member of the group is known to handle.")
 @output_option
@@ -42,21 +41,21 @@ def pause(
     on. Without an EVENT it only lists.
     """
     with Control(redis_url, stream) as control:
-        group = known_group(control, group)
+        group = chosen_group(stream, control.groups(), group)
         if events and not force:
             advice = "Add --force to pause it all the same."
-            refuse_unknown_events(group, events, control.events(group), advice)
+            require_events(group, control.events(group), events, advice)
         newly = control.pause(group, *dict.fromkeys(events))
         paused = control.paused(group)
-    shown = [
+    rows = [
         {"group": group, "event": event, "since": since.isoformat(timespec="seconds")}
         for event, since in paused.items()
         if event in events or not events
     ]
-    table(output, _COLUMNS, shown)
+    table(output, _COLUMNS, rows)
     if events:
         already = len(set(events)) - newly
         note(f"Paused {newly}." + (f" {already} were paused before." if already else ""))
-    elif not shown:
+    elif not rows:
         note("Nothing is paused.")
     return Exit.OK

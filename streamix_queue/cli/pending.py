@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Inspector
-from streamix_queue.cli.durations import duration_ms, in_words
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.names import chosen_group, known_event, not_found
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.choosing import chosen_group, not_found, require_events
+from streamix_queue.cli.shared.durations import duration_ms, in_words
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["pending"]
 
@@ -31,8 +31,7 @@ _COLUMNS = (
         "streamix pending --group billing --consumer worker-1 -o ndjson",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("The group; may be left away if there is only one.")
 @click.option(
     "--min-idle", type=duration_ms, default="0", metavar="TIME", help="Idle for 30s, 5m, 1h or more."
@@ -60,9 +59,9 @@ def pending(
     Of each it looks at the oldest 20,000, and says so if there are more.
     """
     with Inspector(redis_url, stream) as inspector:
-        group = chosen_group(inspector, group)
+        group = chosen_group(stream, inspector.group_names(), group)
         if event is not None:
-            known_event(inspector, group, event)
+            require_events(group, inspector.events(group), [event])
         if consumer is not None:
             members = [member.name for member in inspector.consumers(group)]
             if consumer not in members:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from streamix_queue.admin import Control
-from streamix_queue.cli.completing import complete_events
-from streamix_queue.cli.control_options import known_group, refuse_unknown_events
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, group_option, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, note, table
+from streamix_queue.cli.shared.choosing import chosen_group, require_events
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.name_completion import complete_events
+from streamix_queue.cli.shared.options import examples, group_option, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, note, table
 
 __all__ = ["resume"]
 
@@ -27,8 +27,7 @@ _COLUMNS = (
     )
 )
 @click.argument("events", metavar="[EVENT]...", nargs=-1, shell_complete=complete_events)
-@redis_url_option
-@stream_option
+@stream_options
 @group_option("In this group; may be left out if there is only one.")
 @click.option("--all", "everything", is_flag=True, help="All that is paused.")
 @output_option
@@ -43,11 +42,11 @@ def resume(
     if bool(events) == everything:
         raise click.UsageError("give the events (see: streamix pause), or --all")
     with Control(redis_url, stream) as control:
-        group = known_group(control, group)
+        group = chosen_group(stream, control.groups(), group)
         paused = control.paused(group)
         if not everything:
             known = sorted({*paused, *control.events(group)})
-            refuse_unknown_events(group, events, known, "streamix pause  lists what is paused.")
+            require_events(group, known, events, "streamix pause  lists what is paused.")
         chosen = tuple(paused) if everything else tuple(dict.fromkeys(events))
         resumed = control.resume(group, *chosen)
     table(

@@ -8,57 +8,34 @@ from collections.abc import Sequence
 import click
 
 from streamix_queue.__about__ import __version__
-from streamix_queue.cli.config_file import config_option
-from streamix_queue.cli.lazy import LazyGroup, Verb
+from streamix_queue.cli.config.file import config_option
+from streamix_queue.cli.shared.lazy_group import LazyGroup, Verb
 
 __all__ = ["VERBS", "run", "streamix"]
 
+# Name → where it is, in the order of the help. What the help says of a verb is its own docstring.
 VERBS = {
-    "demo": Verb("streamix_queue.cli.demo:demo", "See a message go round, fail, and come back.", "Try it"),
-    "server": Verb("streamix_queue.cli.server:server", "Run a server for development.", "Try it"),
-    "run": Verb("streamix_queue.cli.run:run", "Run the consumer of an application.", "Run it"),
-    "publish": Verb(
-        "streamix_queue.cli.publish:publish", "Publish an event, or many from a file or a pipe.", "Run it"
-    ),
-    "lag": Verb("streamix_queue.cli.lag:lag", "Show how far behind the groups are.", "Look at it"),
-    "top": Verb(
-        "streamix_queue.cli.top:top", "Watch the stream, its groups and their members work.", "Look at it"
-    ),
-    "groups": Verb(
-        "streamix_queue.cli.groups:groups", "List the consumer groups of the stream.", "Look at it"
-    ),
-    "consumers": Verb("streamix_queue.cli.consumers:consumers", "List the members of a group.", "Look at it"),
-    "pending": Verb(
-        "streamix_queue.cli.pending:pending", "List what was delivered and is not settled.", "Look at it"
-    ),
-    "tail": Verb("streamix_queue.cli.tail:tail", "Show the entries of the stream.", "Look at it"),
-    "show": Verb(
-        "streamix_queue.cli.show:show",
-        "Show one message: what is in it, and where it is in every group.",
-        "Look at it",
-    ),
-    "dlq": Verb("streamix_queue.cli.dlq:dlq", "Look at dead letters, and replay them.", "Operate it"),
-    "pause": Verb(
-        "streamix_queue.cli.pause:pause", "Pause events of a group, or list the paused ones.", "Operate it"
-    ),
-    "resume": Verb("streamix_queue.cli.resume:resume", "Resume paused events of a group.", "Operate it"),
-    "retries": Verb(
-        "streamix_queue.cli.retries:retries",
-        "Look at the retries that wait, run them now, or cancel them.",
-        "Operate it",
-    ),
-    "trim": Verb("streamix_queue.cli.trim:trim", "Remove what every group is done with.", "Operate it"),
-    "doctor": Verb(
-        "streamix_queue.cli.doctor:doctor", "Find what is wrong, and the command that mends it.", "Operate it"
-    ),
-    "health": Verb(
-        "streamix_queue.cli.health:health", "Ask a running consumer whether it is well.", "Operate it"
-    ),
-    "config": Verb("streamix_queue.cli.config:config", "See what is set, and where.", "Other"),
-    "completion": Verb(
-        "streamix_queue.cli.completion:completion", "Print what makes a shell complete this command.", "Other"
-    ),
-    "version": Verb("streamix_queue.cli.version:version", "Show the version.", "Other"),
+    "demo": Verb("streamix_queue.cli.demo.command:demo", "Try it"),
+    "server": Verb("streamix_queue.cli.server:server", "Try it"),
+    "run": Verb("streamix_queue.cli.run.command:run", "Run it"),
+    "publish": Verb("streamix_queue.cli.publish.command:publish", "Run it"),
+    "lag": Verb("streamix_queue.cli.lag:lag", "Look at it"),
+    "top": Verb("streamix_queue.cli.top.command:top", "Look at it"),
+    "groups": Verb("streamix_queue.cli.groups:groups", "Look at it"),
+    "consumers": Verb("streamix_queue.cli.consumers:consumers", "Look at it"),
+    "pending": Verb("streamix_queue.cli.pending:pending", "Look at it"),
+    "tail": Verb("streamix_queue.cli.tail:tail", "Look at it"),
+    "show": Verb("streamix_queue.cli.show:show", "Look at it"),
+    "dlq": Verb("streamix_queue.cli.dlq.command:dlq", "Operate it"),
+    "pause": Verb("streamix_queue.cli.pause:pause", "Operate it"),
+    "resume": Verb("streamix_queue.cli.resume:resume", "Operate it"),
+    "retries": Verb("streamix_queue.cli.retries.command:retries", "Operate it"),
+    "trim": Verb("streamix_queue.cli.trim:trim", "Operate it"),
+    "doctor": Verb("streamix_queue.cli.doctor:doctor", "Operate it"),
+    "health": Verb("streamix_queue.cli.health:health", "Operate it"),
+    "config": Verb("streamix_queue.cli.config.command:config", "Other"),
+    "completion": Verb("streamix_queue.cli.completion:completion", "Other"),
+    "version": Verb("streamix_queue.cli.version:version", "Other"),
 }
 
 _EPILOG = """\b
@@ -94,30 +71,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        return _piped_out()
     except Exception as error:  # noqa: BLE001 - every ending has an exit code and a text
-        return _failed(error)
+        # Imported here: an ending without an error needs none of it.
+        from streamix_queue.cli.shared.exits import report  # noqa: PLC0415
+
+        return report(error)
     return code if isinstance(code, int) else 0
-
-
-def _failed(error: Exception) -> int:
-    # Imported here: an ending without an error needs none of it.
-    from streamix_queue.cli.exits import explain  # noqa: PLC0415
-    from streamix_queue.cli.output import PipeClosed, note  # noqa: PLC0415
-
-    if isinstance(error, PipeClosed):
-        return _piped_out()
-    failure = explain(error)
-    note(f"streamix: {failure.what}")
-    for line in failure.advice:
-        note(f"  {line}")
-    return int(failure.code)
-
-
-def _piped_out() -> int:
-    from streamix_queue.cli.exits import Exit  # noqa: PLC0415
-    from streamix_queue.cli.output import silence  # noqa: PLC0415
-
-    silence()
-    return int(Exit.BROKEN_PIPE)

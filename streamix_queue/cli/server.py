@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
-from streamix_queue.cli.exits import Exit, Failure
-from streamix_queue.cli.options import examples
-from streamix_queue.cli.output import note, write
+from streamix_queue.cli.shared.exits import Exit, Failure
+from streamix_queue.cli.shared.options import examples
+from streamix_queue.cli.shared.output import note, write
+from streamix_queue.embedded import EmbeddedServer, EmbeddedServerError, PortTaken
+from streamix_queue.signals import Signals
 
 __all__ = ["server"]
 
@@ -30,9 +32,6 @@ def server(port: int, data_dir: Path | None) -> int:
     A real Redis or Valkey on 127.0.0.1: the one on the PATH, or that of the extra 'embedded'.
     Prints its URL when it is ready; Ctrl-C stops it. Not for production.
     """
-    from streamix_queue.embedded import EmbeddedServer, EmbeddedServerError, PortTaken  # noqa: PLC0415
-    from streamix_queue.signals import Signals  # noqa: PLC0415
-
     embedded = EmbeddedServer(port=port, data_dir=data_dir)
     ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
     asked = threading.Event()

@@ -9,10 +9,10 @@ import click
 import msgspec
 
 from streamix_queue.admin import GroupStory, Sighting, Story, Storyteller
-from streamix_queue.cli.durations import in_words
-from streamix_queue.cli.exits import Exit, Failure
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, document, note, printable, say, table, write
+from streamix_queue.cli.shared.durations import in_words
+from streamix_queue.cli.shared.exits import Exit, Failure
+from streamix_queue.cli.shared.options import examples, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, document, note, printable, say, table, write
 from streamix_queue.core.redact import redact_text
 
 __all__ = ["show"]
@@ -52,8 +52,7 @@ _MEANING = {
     )
 )
 @click.argument("message", metavar="ID")
-@redis_url_option
-@stream_option
+@stream_options
 @click.option(
     "--scan",
     type=click.IntRange(1),
@@ -174,10 +173,10 @@ def _due(sighting: Sighting) -> str | None:
 def _for_people(story: Story, output: str) -> None:
     for label, name in _LINES:
         value = getattr(story, name)
-        shown = "-" if value is None or value == "" else str(value)
+        text = "-" if value is None or value == "" else str(value)
         if name == "entry_id" and value and not story.on_stream:
-            shown += "  trimmed or deleted, not on the stream any more"
-        write(printable(f"{label:<9} {shown}"))
+            text += "  trimmed or deleted, not on the stream any more"
+        write(printable(f"{label:<9} {text}"))
     if story.other_entries:
         write(printable(f"{'also':<9} {', '.join(story.other_entries)}"))
     _heading("groups")

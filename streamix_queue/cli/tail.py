@@ -11,10 +11,10 @@ import click
 import msgspec
 
 from streamix_queue.admin import Inspector, StreamEntry
-from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import document, note, printable, record, write
+from streamix_queue.cli.shared.durations import duration_ms
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, output_option, stream_options
+from streamix_queue.cli.shared.output import document, note, printable, record, write
 
 __all__ = ["tail"]
 
@@ -30,8 +30,7 @@ _DEFAULT = 10
         "streamix tail --follow",
     )
 )
-@redis_url_option
-@stream_option
+@stream_options
 @click.option(
     "--from",
     "start",
@@ -63,8 +62,7 @@ def tail(
     with Inspector(redis_url, stream) as inspector:
         try:
             entries = _entries(inspector, start, limit or _DEFAULT, event, follow)
-            shown = islice(entries, limit) if follow else entries
-            count = _print(output, shown)
+            count = _print(output, islice(entries, limit) if follow else entries)
         except KeyboardInterrupt:  # how following ends
             return Exit.OK
     if not count:
@@ -75,16 +73,16 @@ def tail(
 def _entries(
     inspector: Inspector, start: str | None, limit: int, event: str | None, follow: bool
 ) -> Iterator[StreamEntry]:
-    def meant(entry: StreamEntry) -> bool:
+    def selected(entry: StreamEntry) -> bool:
         return event is None or entry.event == event
 
     if start is None and not follow:
-        newest = islice(filter(meant, inspector.newest(scan=_SCAN)), limit)
+        newest = islice(filter(selected, inspector.newest(scan=_SCAN)), limit)
         return reversed(list(newest))
     after = _after(inspector, start or "latest")
     if follow:
-        return filter(meant, inspector.follow(after))
-    return islice(filter(meant, inspector.entries(after, scan=_SCAN)), limit)
+        return filter(selected, inspector.follow(after))
+    return islice(filter(selected, inspector.entries(after, scan=_SCAN)), limit)
 
 
 def _after(inspector: Inspector, start: str) -> str:
@@ -114,7 +112,7 @@ def _before(entry_id: str) -> str:
 
 def _print(output: str, entries: Iterator[StreamEntry]) -> int:
     if output == "json":
-        everything = [_shown(entry) for entry in entries]
+        everything = [_as_row(entry) for entry in entries]
         document(output, everything)
         return len(everything)
     show: Callable[[StreamEntry], None] = _line if output in ("table", "wide") else _record
@@ -126,7 +124,7 @@ def _print(output: str, entries: Iterator[StreamEntry]) -> int:
 
 
 def _record(entry: StreamEntry) -> None:
-    record(_shown(entry))
+    record(_as_row(entry))
 
 
 def _line(entry: StreamEntry) -> None:
@@ -134,5 +132,5 @@ def _line(entry: StreamEntry) -> None:
     write(printable(f"{entry.id}  {entry.event or '-'}  {entry.message_id or '-'}  {data}"))
 
 
-def _shown(entry: StreamEntry) -> dict[str, Any]:
+def _as_row(entry: StreamEntry) -> dict[str, Any]:
     return dict(vars(entry))

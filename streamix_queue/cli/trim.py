@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from streamix_queue.admin import Control, TrimReport
-from streamix_queue.cli.control_options import confirm
-from streamix_queue.cli.durations import duration_ms
-from streamix_queue.cli.exits import Exit
-from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
-from streamix_queue.cli.output import Column, document, note, table
+from streamix_queue.cli.shared.confirmation import confirm, yes_option
+from streamix_queue.cli.shared.durations import duration_ms
+from streamix_queue.cli.shared.exits import Exit
+from streamix_queue.cli.shared.options import examples, output_option, stream_options
+from streamix_queue.cli.shared.output import Column, document, note, table
 
 __all__ = ["trim"]
 
@@ -25,8 +25,7 @@ _MANY = 100_000
 
 
 @click.command(epilog=examples("streamix trim --dry-run", "streamix trim --keep 6h --yes"))
-@redis_url_option
-@stream_option
+@stream_options
 @click.option(
     "--keep",
     type=duration_ms,
@@ -35,7 +34,7 @@ _MANY = 100_000
     "(a day, if none has said).",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option()
 @output_option
 def trim(*, redis_url: str, stream: str, keep: int | None, dry_run: bool, yes: bool, output: str) -> int:
     """Remove what every group is done with.
@@ -48,14 +47,14 @@ def trim(*, redis_url: str, stream: str, keep: int | None, dry_run: bool, yes: b
         planned = control.trim(keep_ms=keep, dry_run=True)
         if dry_run or not planned.removed:
             _show(output, stream, planned)
-            note(_told(planned))
+            note(_summary(planned))
             return Exit.OK
         if not yes:
-            note(_told(planned))
+            note(_summary(planned))
             confirm("Remove them?", "nothing was removed")
         report = control.trim(keep_ms=keep)
     _show(output, stream, report)
-    note(_told(report))
+    note(_summary(report))
     return Exit.OK
 
 
@@ -85,7 +84,7 @@ def _show(output: str, stream: str, report: TrimReport) -> None:
     table(output, _COLUMNS, pins)
 
 
-def _told(report: TrimReport) -> str:
+def _summary(report: TrimReport) -> str:
     behind = f" {report.pinning} group(s) far behind hold the stream back." if report.pinning else ""
     if not report.floor:
         return f"Nothing may go: the stream has no group, or a group wants to keep everything.{behind}"

@@ -8,8 +8,8 @@ from importlib import metadata
 import click
 
 from streamix_queue.__about__ import __version__
-from streamix_queue.cli.options import output_option
-from streamix_queue.cli.output import document
+from streamix_queue.cli.shared.options import output_option
+from streamix_queue.cli.shared.output import document
 
 __all__ = ["version"]
 

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from streamix_queue import Consumer
-from streamix_queue.cli.exits import Exit
 from streamix_queue.cli.root import streamix as root
+from streamix_queue.cli.shared.exits import Exit
 from streamix_queue.settings import FIELDS, Settings
 from streamix_telemetry.catalogue import BY_NAME
 from tests.support.command import Running, streamix

@@ -47,24 +47,6 @@ def found(*arguments: str, env: dict[str, str]) -> Any:
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["groups", "consumers", "pending", "lag"])
-def test_redis_that_is_not_there_is_told_without_its_password(verb: str, nowhere: dict[str, str]) -> None:
-    ended = streamix(verb, env=nowhere)
-
-    assert (ended.code, ended.out) == (3, "")
-    assert "streamix server" in ended.err
-    assert "hunter2" not in ended.err
-
-
-@pytest.mark.parametrize("verb", ["consumers", "pending", "lag"])
-def test_an_unknown_group_is_not_found_and_one_like_it_is_offered(verb: str, place: dict[str, str]) -> None:
-    ended = streamix(verb, "--group", "biling", env=place)
-
-    assert (ended.code, ended.out) == (5, "")
-    assert "no group 'biling'" in ended.err
-    assert "Did you mean 'billing'?" in ended.err
-
-
 @pytest.mark.parametrize(
     ("option", "near"), [(["--event", "order.place"], "order.placed"), (["--consumer", "w11"], "w1")]
 )
@@ -75,13 +57,6 @@ def test_an_unknown_event_or_consumer_is_not_found(
 
     assert (ended.code, ended.out) == (5, "")
     assert f"Did you mean {near!r}?" in ended.err
-
-
-def test_pending_asks_which_group_if_there_are_several(place: dict[str, str]) -> None:
-    ended = streamix("pending", env=place)
-
-    assert (ended.code, ended.out) == (2, "")
-    assert "billing, mailer" in ended.err
 
 
 @pytest.mark.parametrize(

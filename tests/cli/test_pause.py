@@ -22,14 +22,6 @@ def control(any_server: Server, stream: str) -> Iterator[Control]:
         yield control
 
 
-@pytest.mark.parametrize("verb", [["pause", "a"], ["resume", "a"]], ids=str)
-def test_redis_that_is_not_there_is_told(nowhere: dict[str, str], verb: list[str]) -> None:
-    ended = streamix(*verb, env=nowhere)
-
-    assert (ended.code, ended.out) == (3, "")
-    assert "hunter2" not in ended.err
-
-
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_an_unknown_group_or_event_is_not_found_and_one_like_it_is_offered(
     env: dict[str, str], control: Control, verb: str

@@ -7,18 +7,17 @@ import os
 import resource
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 
 from streamix_queue.__about__ import __version__
-from streamix_queue.cli.config import VERBS as CONFIG_VERBS
-from streamix_queue.cli.dlq import VERBS as DLQ_VERBS
-from streamix_queue.cli.lazy import Verb
-from streamix_queue.cli.retries import VERBS as RETRIES_VERBS
+from streamix_queue.cli.config.command import VERBS as CONFIG_VERBS
+from streamix_queue.cli.dlq.command import VERBS as DLQ_VERBS
+from streamix_queue.cli.retries.command import VERBS as RETRIES_VERBS
 from streamix_queue.cli.root import VERBS
+from streamix_queue.cli.shared.lazy_group import Verb
 from tests.support.command import COMMAND, environment, streamix
 
 ALL_VERBS = {
@@ -82,17 +81,16 @@ def test_help_lists_the_verbs(arguments: list[str]) -> None:
     assert (ended.code, ended.err) == (0, "")
     for name, verb in (DLQ_VERBS if "dlq" in arguments else VERBS).items():
         assert name in ended.out
-        assert verb.summary in ended.out
+        assert verb.summary() in ended.out
 
 
 @pytest.mark.parametrize(("name", "verb"), ALL_VERBS.items(), ids=list(ALL_VERBS))
 def test_the_list_says_of_a_verb_what_the_verb_says_of_itself(name: str, verb: Verb) -> None:
-    module, _, attribute = verb.target.partition(":")
-    command = getattr(import_module(module), attribute)
+    command = verb.load()
 
     assert isinstance(command, click.Command)
     assert command.name == name.rsplit(maxsplit=1)[-1]
-    assert (command.help or "").split("\n\n")[0].replace("\n", " ") == verb.summary
+    assert (command.help or "").split("\n\n")[0].replace("\n", " ") == verb.summary()
 
 
 @pytest.mark.parametrize("name", ALL_VERBS)

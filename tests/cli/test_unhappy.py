@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from streamix_queue.cli.lazy import LazyGroup
 from streamix_queue.cli.root import streamix as root
+from streamix_queue.cli.shared.lazy_group import LazyGroup
 from tests.support.command import COMMAND, environment, streamix
 from tests.support.servers import Server
 

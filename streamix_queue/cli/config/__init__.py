@@ -1,0 +1,1 @@
+"""`streamix config`, and the file that ``--config`` names."""

@@ -1,0 +1,1 @@
+"""`streamix dlq`: the dead letters of a stream."""

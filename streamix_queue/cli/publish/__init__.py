@@ -1,0 +1,1 @@
+"""`streamix publish`: one event from the command line, or many from a file or a pipe."""

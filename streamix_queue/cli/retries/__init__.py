@@ -1,0 +1,1 @@
+"""`streamix retries`: the retries of a group that are not due yet."""

@@ -1,0 +1,1 @@
+"""`streamix run`: the consumer of an application, in this process or in several supervised ones."""

@@ -1,0 +1,1 @@
+"""`streamix top`: rates, lags and members, on a screen that refreshes."""
