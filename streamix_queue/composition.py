@@ -7,9 +7,9 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
 
 from streamix_queue.broker.protocol import ConsumerBroker, MakeBroker, PublisherBroker
-from streamix_queue.broker.redis.admin import RedisAdminBroker
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.broker.redis.link import Link
+from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 from streamix_queue.core.config import ConsumerConfig, number, text
 from streamix_queue.core.errors import ConfigError
@@ -27,8 +27,8 @@ __all__ = [
     "admin_telemetry",
     "probe_this_process",
     "publisher_telemetry",
-    "redis_admin_broker",
     "redis_broker_factory",
+    "redis_operator",
     "redis_publisher_broker",
     "watched",
 ]
@@ -154,6 +154,6 @@ def redis_publisher_broker(url: str, timeout_s: float, observers: Sequence[Obser
     return watch(RedisPublisherBroker(url, timeout_s=timeout_s), fan_out(observers))
 
 
-def redis_admin_broker(url: str, timeout_s: float) -> RedisAdminBroker:
-    """An operator's broker for ``url``. Raises `ConfigError` if the URL cannot be read."""
-    return RedisAdminBroker(url, timeout_s=timeout_s)
+def redis_operator(url: str, timeout_s: float) -> RedisOperator:
+    """An operator's connection to ``url``. Raises `ConfigError` if the URL cannot be read."""
+    return RedisOperator(url, timeout_s=timeout_s)

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from streamix_queue.admin import Admin
-from streamix_queue.admin.exports import exported
+from streamix_queue.admin.letters.export import exported
 from streamix_queue.cli.exits import Exit, Failure
 from streamix_queue.cli.options import examples, output_option, redis_url_option, stream_option
 from streamix_queue.cli.output import document, printable, say, write

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamix_queue.broker.protocol import Backlog
-from streamix_queue.broker.redis.groups import Facts, facts_of, latest_events
+from streamix_queue.broker.redis.groups import Group, ask, latest_events, read_groups
 from streamix_queue.broker.redis.link import Call, Link, load_script
-from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.redis_names import as_text
 
 __all__ = ["slowest_group"]
 
@@ -34,14 +34,8 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     lag Redis does not know: before 7.0, or after entries were deleted from the middle.
     """
     key = stream.encode()
-    infos, length = link.calls([("XINFO", "GROUPS", key), ("XLEN", key)])
-    if isinstance(length, BrokerError):
-        raise length
-    if isinstance(infos, BrokerError):
-        if "no such key" in str(infos):
-            return Backlog("", 0)
-        raise infos
-    groups = [_read(stream, facts) for facts in facts_of(infos)]
+    found, length = ask(link, [("XINFO", "GROUPS", key), ("XLEN", key)])
+    groups = [_read(stream, group) for group in read_groups(found)]
     if not groups:
         return Backlog("", length)
     _add_own_streams(link, groups)
@@ -62,10 +56,10 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     return slowest
 
 
-def _read(stream: str, facts: Facts) -> _Group:
+def _read(stream: str, group: Group) -> _Group:
     # A group of other software may have any name; its keys then are nobody's, and empty.
-    keys = Keys(stream, facts["name"].decode(errors="replace"))
-    return _Group(keys, facts["last-delivered-id"], facts.get("lag"), facts["pending"])
+    keys = Keys(stream, as_text(group.name))
+    return _Group(keys, group.last_delivered_id, group.lag, group.pending)
 
 
 def _add_own_streams(link: Link, groups: Sequence[_Group]) -> None:
@@ -80,7 +74,7 @@ def _add_own_streams(link: Link, groups: Sequence[_Group]) -> None:
         group.count += _number(delayed)
         for event in events if isinstance(events, list) else ():
             owners.append(group)
-            lengths.append(("XLEN", group.keys.inbox(event.decode(errors="replace"))))
+            lengths.append(("XLEN", group.keys.inbox(as_text(event))))
     if lengths:
         for group, answer in zip(owners, link.calls(lengths), strict=True):
             group.count += _number(answer)

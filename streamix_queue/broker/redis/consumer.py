@@ -15,13 +15,14 @@ from streamix_queue.broker.protocol import (
     Taken,
 )
 from streamix_queue.broker.redis.errors import is_unknown_script
-from streamix_queue.broker.redis.groups import group_names
+from streamix_queue.broker.redis.groups import groups
 from streamix_queue.broker.redis.link import Call, Link, load_script
 from streamix_queue.broker.redis.settle import SettleCalls, script_text
 from streamix_queue.broker.redis.upkeep import RedisUpkeep
 from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
+from streamix_queue.core.redis_names import as_text
 from streamix_queue.core.wire import outline
 
 __all__ = ["RedisConsumerBroker"]
@@ -137,7 +138,7 @@ class RedisConsumerBroker(RedisUpkeep):
     def due(self, limit: int) -> Due:
         keys = [self._keys.delayed, self._keys.nudge, self._keys.paused]
         members, wait, nudge, paused = self._link.script(_DUE, keys, limit)
-        names = frozenset(event.decode(errors="replace") for event in paused)
+        names = frozenset(map(as_text, paused))
         return Due(members, None if wait < 0 else wait, nudge, names)
 
     def promote(self, members: Sequence[bytes]) -> int:
@@ -223,6 +224,6 @@ def _exists_already(link: Link, key: bytes, group: bytes, error: BrokerError) ->
     if not isinstance(error, (OutOfMemory, BrokerRefused)):
         return False
     try:
-        return group in group_names(link, key)
+        return any(each.name == group for each in groups(link, key))
     except BrokerError:
         return False

@@ -9,6 +9,7 @@ from streamix_queue.broker.protocol import Duty
 from streamix_queue.broker.redis.groups import latest_events
 from streamix_queue.broker.redis.link import Link, load_script
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.redis_names import as_text
 from streamix_queue.core.retention import Pin, Trimming
 
 __all__ = ["RedisUpkeep", "pause", "paused", "resume", "trim"]
@@ -45,7 +46,7 @@ def trim(
 
 def _pin(raw: list[Any]) -> Pin:
     group, entry_id, pending, age_ms = raw
-    return Pin(group.decode(errors="replace"), entry_id.decode(), int(age_ms) / 1000, pending)
+    return Pin(as_text(group), entry_id.decode(), int(age_ms) / 1000, pending)
 
 
 def pause(link: Link, keys: Keys, events: Sequence[str]) -> int:
@@ -64,7 +65,7 @@ def paused(link: Link, keys: Keys) -> dict[str, int]:
     """The paused events of a group, and since when (server ms)."""
     flat: list[bytes] = link.call("HGETALL", keys.paused)
     return {
-        event.decode(errors="replace"): int(since) if since.isdigit() else 0
+        as_text(event): int(since) if since.isdigit() else 0
         for event, since in zip(flat[::2], flat[1::2], strict=True)
     }
 
@@ -95,7 +96,7 @@ class RedisUpkeep:
 
     def remove_idle(self, keys: Sequence[bytes], idle_ms: int) -> list[str]:
         names: list[bytes] = self._link.script(_REMOVE_IDLE, keys, self._keys.group, self._consumer, idle_ms)
-        return sorted(name.decode(errors="replace") for name in names)
+        return sorted(map(as_text, names))
 
     def forget_suspects(self, cursor: int, count: int) -> tuple[int, int]:
         keys = self._keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from streamix_queue.admin.dead_letters import DeadLetterEntry
+from streamix_queue.admin.letters.entry import DeadLetterEntry
 
 __all__ = ["Fingerprint", "Fingerprints", "grouped"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streamix_queue.admin.sights import GroupProgress, StreamSight
+from streamix_queue.admin.groups.progress import GroupProgress, StreamSight
+from streamix_queue.core.entry_ids import id_order
 
 __all__ = ["GroupRates", "StreamRates", "rates_between"]
 
@@ -44,7 +45,7 @@ def rates_between(before: StreamSight | None, after: StreamSight) -> StreamRates
     stream or the group anew, or the server came back with other data.
     """
     elapsed_s = 0.0 if before is None else after.at_s - before.at_s
-    if before is None or elapsed_s <= 0 or _order(after.last_id) < _order(before.last_id):
+    if before is None or elapsed_s <= 0 or id_order(after.last_id) < id_order(before.last_id):
         return StreamRates(groups={group.name: GroupRates() for group in after.groups})
     added = _added(before, after)
     known = {group.name: group for group in before.groups}
@@ -89,8 +90,3 @@ def _group(read: int | None, more_pending: int, elapsed_s: float) -> GroupRates:
 
 def _per_second(count: int | None, elapsed_s: float) -> float | None:
     return None if count is None or count < 0 else count / elapsed_s
-
-
-def _order(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, number = entry_id.partition("-")
-    return int(milliseconds), int(number or 0)

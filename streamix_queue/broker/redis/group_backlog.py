@@ -1,18 +1,19 @@
-"""Reads how far behind a group is: bounded, in two round trips, and with nothing written."""
+"""How far behind one group is: read in two round trips, bounded, and with nothing written."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from streamix_queue.broker.redis.groups import event_names, group_names
+from streamix_queue.broker.redis.groups import event_names, groups
 from streamix_queue.broker.redis.link import Link, load_script
 from streamix_queue.core.entry_ids import added_at_s
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.redis_names import as_text
 
-__all__ = ["GroupBacklog", "Inspector", "PendingList"]
+__all__ = ["BacklogReader", "GroupBacklog", "PendingList", "read_backlog"]
 
 _INSPECT = load_script("inspect")
 _MAX_EVENTS = 100
@@ -78,8 +79,25 @@ class GroupBacklog:
     errors: tuple[str, ...] = field(default=())
 
 
-class Inspector:
-    """One connection of its own, opened at first use. Owned by one thread at a time.
+def read_backlog(link: Link, keys: Keys, *, memory: bool = False) -> GroupBacklog:
+    """The backlog of a group; of its inboxes at most 100, those whose events were handled last.
+
+    Raises:
+        BrokerError: Redis cannot be reached or refuses.
+    """
+    events = event_names(link, keys, _MAX_EVENTS)
+    asked = time.time()
+    inboxes = [keys.inbox(event) for event in events]
+    flat, errors = link.script(_INSPECT, [keys.stream, keys.failed, keys.delayed, *inboxes], keys.group)
+    local = (asked + time.time()) / 2
+    backlog = _backlog(flat, errors, events, local)
+    if memory:
+        return replace(backlog, memory_bytes=link.call("MEMORY", "USAGE", keys.stream, "SAMPLES", 5))
+    return backlog
+
+
+class BacklogReader:
+    """Reads backlogs over one connection of its own, opened at first use. One thread at a time.
 
     Args:
         url: The server.
@@ -90,29 +108,12 @@ class Inspector:
         self._link = Link(url, timeout_s)
 
     def look(self, keys: Keys, *, memory: bool = False) -> GroupBacklog:
-        """The backlog of a group.
-
-        Of its inboxes at most 100, those whose events were handled last.
-
-        Raises:
-            BrokerError: Redis cannot be reached or refuses.
-        """
-        events = event_names(self._link, keys, _MAX_EVENTS)
-        asked = time.time()
-        inboxes = [keys.inbox(event) for event in events]
-        flat, errors = self._link.script(
-            _INSPECT, [keys.stream, keys.failed, keys.delayed, *inboxes], keys.group
-        )
-        local = (asked + time.time()) / 2
-        backlog = _backlog(flat, errors, events, local)
-        if memory:
-            size = self._link.call("MEMORY", "USAGE", keys.stream, "SAMPLES", 5)
-            return GroupBacklog(**{**vars(backlog), "memory_bytes": size})
-        return backlog
+        """See `read_backlog`."""
+        return read_backlog(self._link, keys, memory=memory)
 
     def has_group(self, keys: Keys) -> bool:
         """True if Redis answers and the group is there. Raises `BrokerError`."""
-        return keys.group in group_names(self._link, keys.stream)
+        return any(group.name == keys.group for group in groups(self._link, keys.stream))
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""
@@ -141,7 +142,7 @@ def _backlog(flat: list[Any], errors: list[bytes], events: list[str], local: flo
         dead_letter_age_s=_age(found.get("failed.first"), now),
         delayed=found.get("delayed.count"),
         overdue_s=0.0 if due is None else max(0.0, now - float(due) / 1000),
-        errors=tuple(error.decode(errors="replace")[:300] for error in errors),
+        errors=tuple(as_text(error)[:300] for error in errors),
     )
 
 

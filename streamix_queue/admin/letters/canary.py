@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from itertools import groupby
 
-from streamix_queue.admin.dead_letters import read_entry
-from streamix_queue.admin.replays import Replayed
-from streamix_queue.broker.redis.admin import RedisAdminBroker
+from streamix_queue.admin.letters.entry import read_entry
+from streamix_queue.admin.letters.replay_report import Replayed
+from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.core.delayed import read_delayed
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.keys import Keys
@@ -30,14 +30,15 @@ class Canary:
     step, so that it may be missed in both by one look, and not by two.
 
     Args:
-        broker: Not closed by this.
+        operator: Not closed by this.
         stream: Name of the stream.
         count: How many messages to watch; 0 for none.
         timeout_s: How long all of them may take together, in seconds.
     """
 
-    def __init__(self, broker: RedisAdminBroker, stream: str, count: int, timeout_s: float) -> None:
-        self._broker = broker
+    def __init__(self, operator: RedisOperator, stream: str, count: int, timeout_s: float) -> None:
+        self._entries = operator.entries
+        self._retries = operator.retries
         self._stream = stream
         self._count = count
         self._timeout_s = timeout_s
@@ -45,7 +46,7 @@ class Canary:
         self._watched: list[Replayed] = []
         self._first_entries: dict[tuple[str, str], bytes] = {}
         # A letter that is written from now on is a new one.
-        self._position = (broker.last_id(self._failed) or b"0-0") if count else b""
+        self._position = (operator.entries.last_id(self._failed) or b"0-0") if count else b""
         self._letters: set[tuple[str, str]] = set()
         self._judged = False
 
@@ -101,7 +102,7 @@ class Canary:
     def _in_inbox(self, keys: Keys, group: str, event: str) -> Iterator[str]:
         low = self._first_entries[group, event]
         for _ in range(_MOST // _PAGE):
-            page = self._broker.oldest(keys.inbox(event), low, b"+", _PAGE)
+            page = self._entries.oldest(keys.inbox(event), _PAGE, low=low)
             for _, fields in page:
                 raw, _, _ = envelope_of(fields or ())
                 try:
@@ -115,7 +116,7 @@ class Canary:
 
     def _delayed(self, keys: Keys) -> Iterator[str]:
         for start in range(0, _MOST, _PAGE):
-            members = self._broker.members(keys.delayed, start, _PAGE)
+            members = self._retries.members(keys, start, _PAGE)
             yield from (read_delayed(member, 0).message_id for member in members)
             if len(members) < _PAGE:
                 return
@@ -126,7 +127,7 @@ class Canary:
         return (each.message_id for each in self._watched if each.group == group)
 
     def _read_new_letters(self) -> None:
-        while page := self._broker.oldest(self._failed, b"(" + self._position, b"+", _PAGE):
+        while page := self._entries.oldest(self._failed, _PAGE, low=b"(" + self._position):
             for entry_id, fields in page:
                 letter = read_entry(entry_id, fields or ())
                 self._letters.add((letter.group, letter.message_id))

@@ -1,4 +1,4 @@
-"""So many a second, and no bursts after a pause."""
+"""Steps at a given rate, without a burst after a long one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Admin`: what an operator can do to one stream."""
+"""`Admin`: an operator's work on the dead letters of one stream."""
 
 from __future__ import annotations
 
@@ -9,33 +9,31 @@ from itertools import islice
 from typing import Any
 
 from streamix_queue.admin.audit import audit
-from streamix_queue.admin.canary import Canary
-from streamix_queue.admin.dead_letters import DeadLetterEntry, DeadLetterFilter
-from streamix_queue.admin.exports import exported
-from streamix_queue.admin.fingerprints import Fingerprints, grouped
-from streamix_queue.admin.pacing import Pace
-from streamix_queue.admin.purges import PurgeReport, purge_letters
-from streamix_queue.admin.reading import LetterReader
-from streamix_queue.admin.replays import Progress, Replayer, ReplayInterrupted, ReplayReport
-from streamix_queue.admin.session import Session
-from streamix_queue.composition import admin_telemetry, redis_admin_broker
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number, text
+from streamix_queue.admin.letters.entry import DeadLetterEntry
+from streamix_queue.admin.letters.export import exported
+from streamix_queue.admin.letters.filter import DeadLetterFilter
+from streamix_queue.admin.letters.fingerprints import Fingerprints, grouped
+from streamix_queue.admin.letters.purge import PurgeReport, purge_letters
+from streamix_queue.admin.letters.reader import LetterReader
+from streamix_queue.admin.letters.replay import Sender
+from streamix_queue.admin.letters.replay_report import Progress, ReplayInterrupted, ReplayReport
+from streamix_queue.admin.stream_client import StreamClient
+from streamix_queue.composition import admin_telemetry
+from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number
 from streamix_queue.core.entry_ids import looks_like_entry_id
 from streamix_queue.core.errors import BrokerUnavailable, ConfigError, OutOfMemory
 from streamix_queue.core.facts import Observer, ReplayInterceptor
-from streamix_queue.core.keys import dead_letter_key
-from streamix_queue.core.replay import Edit, ReplayRun
+from streamix_queue.core.replay import DEFAULT_MAX_REPLAYS, Edit, ReplayRequest, ReplayRun
 from streamix_queue.telling.interceptors import enter_all, leave_all
 from streamix_queue.telling.observers import fan_out
 
 __all__ = ["Admin"]
 
 DEFAULT_SCAN = 10_000
-DEFAULT_MAX_REPLAYS = 3
 
 
-class Admin(Session):
-    """Operations on one stream. Not thread-safe: one for each thread.
+class Admin(StreamClient):
+    """Operations on the dead letters of one stream. Not thread-safe: one for each thread.
 
     Every read is bounded, whatever the size of the stream. May be used as a context manager.
 
@@ -51,20 +49,18 @@ class Admin(Session):
     def __init__(
         self, redis_url: str = DEFAULT_REDIS_URL, stream: str = DEFAULT_STREAM, *, timeout_ms: int = 5000
     ) -> None:
-        super().__init__(redis_url, stream, timeout_ms)
-        self._failed = dead_letter_key(stream).encode()
-        self._broker = redis_admin_broker(redis_url, self._timeout_s)
-        self._letters = LetterReader(self._broker, self._failed)
+        super().__init__(redis_url, stream, timeout_ms=timeout_ms)
+        self._letters = LetterReader(self._operator.entries, self._keys.failed)
         self._redis_url = redis_url
         self._telemetry: tuple[list[Observer], list[ReplayInterceptor]] | None = None
 
     def groups(self) -> list[str]:
         """Names of the stream's consumer groups. Raises `BrokerError`."""
-        return [name.decode(errors="replace") for name in self._broker.groups(self._stream.encode())]
+        return self._group_names()
 
     def count_dead_letters(self) -> int:
         """How many dead letters there are, of all groups. Raises `BrokerError`."""
-        return self._broker.length(self._failed)
+        return self._operator.entries.count(self._keys.failed)
 
     def dead_letters(
         self,
@@ -187,7 +183,7 @@ class Admin(Session):
         report = PurgeReport(dry_run=dry_run)
         try:
             letters = self._letters.select(which, limit, up_to=up_to)
-            purge_letters(self._broker, self._failed, letters, report, progress)
+            purge_letters(self._operator.entries, self._keys.failed, letters, report, progress)
         finally:
             if not dry_run:
                 audit("purged dead letters", self._stream, which, removed=report.removed)
@@ -241,77 +237,54 @@ class Admin(Session):
             ReplayInterrupted: Redis went away; holds the report so far.
             BrokerError: Redis refuses.
         """
-        _check_limit(limit)
-        if group is not None:
-            text("group", group)
-        if rate is not None:
-            number("rate", rate, 0.001, 1_000_000, unit="per second", whole=False)
-        number("max_replays", max_replays, 1, 2**53)
-        number("canary", canary, 0, 1000)
-        number("canary_timeout_ms", canary_timeout_ms, 1, 86_400_000, unit="ms")
-        ids = [] if isinstance(which, DeadLetterFilter) else _checked_ids(which)
-        report = ReplayReport(dry_run=dry_run)
-        observers, interceptors = ([], []) if dry_run else self._observed()
-        replayer = Replayer(
-            self._broker,
+        request = ReplayRequest(
+            group, limit, dry_run, unhandled, rate, max_replays, edit, canary, canary_timeout_ms
+        )
+        if not isinstance(which, DeadLetterFilter):
+            which = _checked_ids(which)
+        return self._replay(which, request, progress)
+
+    def _replay(
+        self, which: DeadLetterFilter | list[str], request: ReplayRequest, progress: Progress | None
+    ) -> ReplayReport:
+        report = ReplayReport(dry_run=request.dry_run)
+        observers, interceptors = ([], []) if request.dry_run else self._observed()
+        sender = Sender(
+            self._operator,
             self._stream,
+            request,
             report,
             progress=progress,
-            group=group,
-            unhandled=unhandled,
-            pace=Pace(None if dry_run else rate),
-            max_replays=max_replays,
-            edit=edit,
             patience_s=self._timeout_s,
             interceptors=interceptors,
             notice=fan_out(observers),
         )
         run = ReplayRun()
-        scopes = None if dry_run else enter_all([each.replaying for each in interceptors], run)
+        scopes = enter_all([each.replaying for each in interceptors], run)
         try:
-            canaries = Canary(self._broker, self._stream, 0 if dry_run else canary, canary_timeout_ms / 1000)
-            letters: Iterable[DeadLetterEntry | str] = (
-                self._letters.select(which, limit)
-                if isinstance(which, DeadLetterFilter)
-                else (self._letters.one(letter_id) or letter_id for letter_id in ids)
-            )
-            _replay_all(letters, replayer, canaries)
+            sender.send_all(self._meant(which, request.limit))
         except (BrokerUnavailable, OutOfMemory) as error:
             raise ReplayInterrupted(str(error), report) from None
         finally:
             run.count = len(report.replayed)
             leave_all(scopes, sys.exc_info())
-            if not dry_run:
-                chosen = which if isinstance(which, DeadLetterFilter) else ids
-                audit("replayed dead letters", self._stream, chosen, **report.counts())
+            if not request.dry_run:
+                audit("replayed dead letters", self._stream, which, **report.counts())
         return report
 
+    def _meant(
+        self, which: DeadLetterFilter | list[str], limit: int | None
+    ) -> Iterable[DeadLetterEntry | str]:
+        """The letters, read as they are taken; the id of one that is not there."""
+        if isinstance(which, DeadLetterFilter):
+            return self._letters.select(which, limit)
+        return (self._letters.one(letter_id) or letter_id for letter_id in which)
+
     def _observed(self) -> tuple[list[Observer], list[ReplayInterceptor]]:
-        # Loaded by the first replay: it takes longer than all that only looks.
+        # Loaded by the first replay: it takes longer than everything that a look loads.
         if self._telemetry is None:
             self._telemetry = admin_telemetry(self._redis_url, self._stream)
         return self._telemetry
-
-    def close(self) -> None:
-        """Close the connection; a later call opens a new one."""
-        self._broker.close()
-
-
-def _replay_all(letters: Iterable[DeadLetterEntry | str], replayer: Replayer, canary: Canary) -> None:
-    report = replayer.report
-    for letter in letters:
-        if isinstance(letter, str):
-            replayer.missing(letter)
-            continue
-        before = len(report.replayed)
-        replayer.replay(letter)
-        for done in report.replayed[before:]:
-            canary.add(done, replayer.entry_id)
-        if canary.complete:
-            report.stopped = canary.verdict()
-            if report.stopped:
-                return
-    report.stopped = canary.verdict()
 
 
 def _check_limit(limit: int | None) -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from streamix_queue.admin.dead_letters import DeadLetterEntry
-from streamix_queue.admin.stories import Sighting
-from streamix_queue.broker.redis.look import PendingRow
+from streamix_queue.admin.letters.entry import DeadLetterEntry
+from streamix_queue.admin.story.story import Sighting
+from streamix_queue.broker.redis.operator.groups import PendingRow
 from streamix_queue.core.delayed import Delayed
 from streamix_queue.core.errors import Malformed
-from streamix_queue.core.wire import TRACEPARENT, Fields, History, decode, envelope_of, history_of
+from streamix_queue.core.redis_names import as_text
+from streamix_queue.core.wire import (
+    TRACEPARENT,
+    Fields,
+    History,
+    decode,
+    envelope_of,
+    history_of,
+    trace_id,
+)
 
 __all__ = ["Telling", "dead", "delayed", "in_inbox", "of_fields", "of_letter"]
 
@@ -32,7 +41,7 @@ class Telling:
 def of_fields(fields: Fields) -> tuple[Telling, History]:
     """What an entry tells; never raises for what is in it."""
     raw, extras, history = envelope_of(fields)
-    trace = _trace_id(dict(zip(extras[::2], extras[1::2], strict=False)).get(TRACEPARENT, b""))
+    trace = trace_id(dict(zip(extras[::2], extras[1::2], strict=False)).get(TRACEPARENT, b""))
     try:
         if raw is None:
             raise Malformed("the entry has no field 'message'")
@@ -105,7 +114,7 @@ def in_inbox(
         id=entry_id.decode(),
         inbox_of=event,
         source_id=history.source_id,
-        consumer="" if row is None else row.consumer.decode(errors="replace"),
+        consumer="" if row is None else as_text(row.consumer),
         idle_s=None if row is None else row.idle_ms / 1000,
         deliveries=None if row is None else row.deliveries,
         error_type=last.error_type if last else "",
@@ -114,8 +123,3 @@ def in_inbox(
         replays=history.replays,
         attempts=tuple(history.attempts),
     )
-
-
-def _trace_id(traceparent: bytes) -> str:
-    parts = traceparent.decode(errors="replace").split("-")
-    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""

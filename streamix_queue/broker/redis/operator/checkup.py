@@ -1,40 +1,51 @@
-"""Reads what `streamix doctor` judges: bounded, pipelined, and with nothing written."""
+"""What `streamix doctor` judges: read in pipelines, bounded, and with nothing written."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from streamix_queue.broker.redis import upkeep as redis_upkeep
-from streamix_queue.broker.redis.groups import Facts, facts_of, latest_events
-from streamix_queue.broker.redis.link import Argument, Link
+from streamix_queue.broker.redis.groups import GroupMember, read_members
+from streamix_queue.broker.redis.link import Call, Link
+from streamix_queue.broker.redis.operator.groups import PendingRow
 from streamix_queue.core.acl_probes import probes
-from streamix_queue.core.errors import BrokerError, BrokerUnavailable
+from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.retention import DEFAULT_KEEP_MS, PINNED_AFTER_MS, Trimming
+from streamix_queue.core.redis_names import as_text
 
-__all__ = ["RedisDoctorBroker"]
+__all__ = ["Checkup", "GroupState"]
 
 _OLDEST = 100
-_MAX_EVENTS = 100
 
 
-class RedisDoctorBroker:
-    """One connection, opened at first use. Owned by one thread. Raises `BrokerUnavailable`.
+class GroupState(NamedTuple):
+    """A group as the doctor sees it; empty where Redis refused to tell."""
 
-    Args:
-        url: The server.
-        timeout_s: How long to wait for a reply, in seconds.
+    members: list[GroupMember]
+    ours: set[bytes]
+    """Names of those that are surely of this release: they read an inbox, or clear up after the group."""
+    pending: list[PendingRow]
+    """The oldest 100."""
+    delayed: int
+    due_ms: float | None
+    """When the first retry is due, Unix time in ms; None if none waits."""
+    paused: int
+
+
+class Checkup:
+    """Reads what the doctor judges. What Redis refuses is a fact, too: no refusal is raised here.
+
+    Only a connection that breaks raises `BrokerUnavailable`.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
-        self._link = Link(url, timeout_s)
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     def info(self) -> dict[str, str]:
         """What INFO tells; nothing if it may not be asked."""
         reply = self._ask([("INFO",)])[0]
-        text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
+        text = as_text(reply) if isinstance(reply, bytes) else ""
         lines = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
         return {name: value for name, _, value in lines if name}
 
@@ -52,7 +63,7 @@ class RedisDoctorBroker:
         """Our user, and the commands that it may not call. ``key`` must not exist."""
         calls = probes(key)
         whoami, *replies = self._ask([("ACL", "WHOAMI"), *calls.values()])
-        user = whoami.decode(errors="replace") if isinstance(whoami, bytes) else ""
+        user = as_text(whoami) if isinstance(whoami, bytes) else ""
         refused = zip(calls, replies, strict=True)
         # redis-py takes the code NOPERM away, and servers differ in the capital.
         return user, [name for name, reply in refused if "no permissions" in _error(reply).lower()]
@@ -77,30 +88,16 @@ class RedisDoctorBroker:
             last[0][0] if isinstance(last, list) and last else None,
         )
 
-    def groups(self, keys: Keys) -> list[Facts]:
-        """The groups of the stream, as XINFO tells."""
-        return facts_of(self._ask([("XINFO", "GROUPS", keys.stream)])[0])
-
     def retention(self, keys: Keys) -> tuple[bool, dict[str, int]]:
         """Whether somebody trims the stream, and how long each group wants it kept (ms)."""
         holder, flat = self._ask([("GET", keys.janitor), ("HGETALL", keys.keeps)])
         wishes = flat if isinstance(flat, list) else []
         pairs = zip(wishes[::2], wishes[1::2], strict=True)
-        keeps = {name.decode(errors="replace"): int(keep) for name, keep in pairs if _whole(keep)}
-        return isinstance(holder, bytes), keeps
+        return isinstance(holder, bytes), {as_text(name): int(keep) for name, keep in pairs if _whole(keep)}
 
-    def pins(self, keys: Keys) -> Trimming:
-        """The groups that hold the stream back. Nothing is trimmed."""
-        try:
-            return redis_upkeep.trim(self._link, keys.stream, DEFAULT_KEEP_MS, 0, PINNED_AFTER_MS)
-        except BrokerUnavailable:
-            raise
-        except BrokerError:
-            return Trimming()
-
-    def group(self, keys: Keys, inboxes: Sequence[bytes]) -> dict[str, Any]:
-        """Members, who of them is surely of this release, the oldest 100 pending, retries, pauses."""
-        members, pending, count, first, paused, holder, *others = self._ask(
+    def group(self, keys: Keys, inboxes: Sequence[bytes]) -> GroupState:
+        """One group, and who reads its inboxes."""
+        members, pending, count, first, paused, holder, *readers = self._ask(
             [
                 ("XINFO", "CONSUMERS", keys.stream, keys.group),
                 ("XPENDING", keys.stream, keys.group, "-", "+", _OLDEST),
@@ -111,35 +108,19 @@ class RedisDoctorBroker:
                 *(("XINFO", "CONSUMERS", inbox, keys.group) for inbox in inboxes),
             ]
         )
-        return {
-            "members": facts_of(members),
-            "pending": pending if isinstance(pending, list) else [],
-            "delayed": count if isinstance(count, int) else 0,
-            "due_ms": float(first[1]) if isinstance(first, list) and first else None,
-            "paused": paused if isinstance(paused, int) else 0,
-            # Who reads an inbox or clears up after the group. 0.1.0 does neither.
-            "ours": {
-                *([holder] if isinstance(holder, bytes) else []),
-                *(member["name"] for reply in others for member in facts_of(reply)),
-            },
-        }
+        # 0.1.0 neither reads an inbox nor clears up after the group.
+        ours = {member.name for reply in readers for member in read_members(reply)}
+        return GroupState(
+            members=read_members(members),
+            ours=ours | {holder} if isinstance(holder, bytes) else ours,
+            pending=[PendingRow(*row) for row in pending] if isinstance(pending, list) else [],
+            delayed=count if isinstance(count, int) else 0,
+            due_ms=float(first[1]) if isinstance(first, list) and first else None,
+            paused=paused if isinstance(paused, int) else 0,
+        )
 
-    def events(self, keys: Keys) -> list[str]:
-        """Events of the group's inboxes, at most 100."""
-        reply = self._ask([latest_events(keys, _MAX_EVENTS)])[0]
-        return [name.decode(errors="replace") for name in reply] if isinstance(reply, list) else []
-
-    def count_failed(self, keys: Keys) -> int:
-        """Dead letters of the stream."""
-        reply = self._ask([("XLEN", keys.failed)])[0]
-        return reply if isinstance(reply, int) else 0
-
-    def close(self) -> None:
-        """Close the connection; the next call opens a new one."""
-        self._link.close()
-
-    def _ask(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
-        """The replies. What Redis refuses is a fact, too: its error stands in its place."""
+    def _ask(self, commands: Sequence[Call]) -> list[Any]:
+        """The replies; the error of what Redis refuses stands in its place."""
         return self._link.calls(commands) if commands else []
 
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from streamix_queue.admin.dead_letters import DeadLetterEntry
+from streamix_queue.admin.letters.entry import DeadLetterEntry
 
 __all__ = ["exported", "fields_of"]
 

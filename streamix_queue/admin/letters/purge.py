@@ -1,4 +1,4 @@
-"""Removing dead letters for good, batch by batch."""
+"""Removes dead letters for good, batch by batch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from streamix_queue.admin.dead_letters import DeadLetterEntry
-from streamix_queue.broker.redis.admin import RedisAdminBroker
+from streamix_queue.admin.letters.entry import DeadLetterEntry
+from streamix_queue.broker.redis.operator.entries import Entries
 
 __all__ = ["PurgeReport", "purge_letters"]
 
@@ -33,7 +33,7 @@ class PurgeReport:
 
 
 def purge_letters(
-    broker: RedisAdminBroker,
+    entries: Entries,
     key: bytes,
     letters: Iterable[DeadLetterEntry],
     report: PurgeReport,
@@ -43,7 +43,7 @@ def purge_letters(
     for batch in _batches(iter(letters)):
         ids = [letter.id.encode() for letter in batch]
         # Fewer than were asked for if somebody else replayed or removed one meanwhile.
-        gone = len(ids) if report.dry_run else broker.delete(key, ids)
+        gone = len(ids) if report.dry_run else entries.remove(key, ids)
         report.removed += gone
         report.counts.update((letter.event, letter.group) for letter in batch)
         report.last_id = batch[-1].id

@@ -7,6 +7,7 @@ from typing import Any
 
 from streamix_queue.broker.protocol import Entry
 from streamix_queue.core.errors import Malformed
+from streamix_queue.core.redis_names import as_text
 from streamix_queue.core.wire import TRACEPARENT, decode, envelope_of
 
 __all__ = ["StreamEntry", "read_stream_entry"]
@@ -40,7 +41,7 @@ def read_stream_entry(entry: Entry) -> StreamEntry:
     entry_id, fields = entry[0].decode(), entry[1] or ()
     raw, extras, _ = envelope_of(fields)
     beside = dict(zip(extras[::2], extras[1::2], strict=True))
-    trace = beside[TRACEPARENT].decode(errors="replace") if TRACEPARENT in beside else None
+    trace = as_text(beside[TRACEPARENT]) if TRACEPARENT in beside else None
     try:
         if raw is None:
             raise Malformed("the entry has no field 'message'")

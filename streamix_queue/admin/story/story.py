@@ -7,7 +7,7 @@ from typing import Any
 
 from streamix_queue.core.wire import Attempt
 
-__all__ = ["GroupStory", "Sighting", "Story"]
+__all__ = ["GroupStory", "Sighting", "Story", "most_alive"]
 
 _MOST_ALIVE_FIRST = ("pending", "waiting", "delayed", "dead")
 
