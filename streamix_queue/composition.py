@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from streamix_queue.broker.protocol import ConsumerBroker, MakeBroker, PublisherBroker
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.broker.redis.link import Link
-from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
 from streamix_queue.core.config import ConsumerConfig, number, text
 from streamix_queue.core.errors import ConfigError
@@ -20,6 +19,8 @@ from streamix_queue.telling.observers import fan_out
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from streamix_queue.broker.redis.operator.connection import RedisOperator
 
 __all__ = [
     "Session",
@@ -156,4 +157,6 @@ def redis_publisher_broker(url: str, timeout_s: float, observers: Sequence[Obser
 
 def redis_operator(url: str, timeout_s: float) -> RedisOperator:
     """An operator's connection to ``url``. Raises `ConfigError` if the URL cannot be read."""
+    from streamix_queue.broker.redis.operator.connection import RedisOperator  # noqa: PLC0415 - no service needs it
+
     return RedisOperator(url, timeout_s=timeout_s)

@@ -238,7 +238,15 @@ class Admin(StreamClient):
             BrokerError: Redis refuses.
         """
         request = ReplayRequest(
-            group, limit, dry_run, unhandled, rate, max_replays, edit, canary, canary_timeout_ms
+            group=group,
+            limit=limit,
+            dry_run=dry_run,
+            unhandled=unhandled,
+            rate=rate,
+            max_replays=max_replays,
+            edit=edit,
+            canary=canary,
+            canary_timeout_ms=canary_timeout_ms,
         )
         if not isinstance(which, DeadLetterFilter):
             which = _checked_ids(which)

@@ -98,15 +98,15 @@ class Control(StreamClient):
         Takes effect within about a second. What runs is finished; what waits is kept, and other
         groups and events go on.
         """
-        return self._operator.upkeep.pause(self._keys_of(group), [check_event(event) for event in events])
+        return self._operator.pauses.pause(self._keys_of(group), [check_event(event) for event in events])
 
     def resume(self, group: str, *events: str) -> int:
         """Let these events be started again; how many were paused."""
-        return self._operator.upkeep.resume(self._keys_of(group), [check_event(event) for event in events])
+        return self._operator.pauses.resume(self._keys_of(group), [check_event(event) for event in events])
 
     def paused(self, group: str) -> dict[str, datetime]:
         """The paused events of ``group``, and since when by Redis' clock (UTC)."""
-        since = self._operator.upkeep.paused(self._keys_of(group))
+        since = self._operator.pauses.paused(self._keys_of(group))
         return {event: _moment(since[event]) for event in sorted(since)}
 
     # --- retention ------------------------------------------------------------------------------
@@ -133,15 +133,15 @@ class Control(StreamClient):
         """
         if keep_ms is not None:
             number("keep_ms", keep_ms, 0, 2**53, unit="ms")
-        keys, upkeep = self._keys, self._operator.upkeep
+        keys, retention = self._keys, self._operator.retention
         wishes = keep_ms is None
-        least = keep_ms if keep_ms is not None else 0 if upkeep.has_wishes(keys) else DEFAULT_KEEP_MS
-        found = upkeep.trim(keys, least, 0 if dry_run else _PER_STEP, wishes=wishes)
+        least = keep_ms if keep_ms is not None else 0 if retention.has_wishes(keys) else DEFAULT_KEEP_MS
+        found = retention.trim(keys, least, 0 if dry_run else _PER_STEP, wishes=wishes)
         removed = step = found.removed
         while step and not dry_run:
             if progress is not None:
                 progress(step)
-            found = upkeep.trim(keys, least, _PER_STEP, wishes=wishes)
+            found = retention.trim(keys, least, _PER_STEP, wishes=wishes)
             step = found.removed
             removed += step
         if dry_run and found.floor:

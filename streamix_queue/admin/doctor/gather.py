@@ -59,7 +59,7 @@ def gather(operator: RedisOperator, stream: str, dead_after_s: float) -> DoctorF
 
     length, first, last = checkup.ends(keys)
     trimmed, keeps = checkup.retention(keys)
-    look = _or(Trimming(), partial(operator.upkeep.trim, wishes=False), keys, DEFAULT_KEEP_MS, 0)
+    look = _or(Trimming(), partial(operator.retention.trim, wishes=False), keys, DEFAULT_KEEP_MS, 0)
     return DoctorFacts(
         stream=stream,
         info=info,

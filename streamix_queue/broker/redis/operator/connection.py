@@ -7,8 +7,9 @@ from streamix_queue.broker.redis.operator.checkup import Checkup
 from streamix_queue.broker.redis.operator.entries import Entries
 from streamix_queue.broker.redis.operator.groups import Groups
 from streamix_queue.broker.redis.operator.letters import Letters
+from streamix_queue.broker.redis.operator.pauses import Pauses
+from streamix_queue.broker.redis.operator.retention import Retention
 from streamix_queue.broker.redis.operator.retries import Retries
-from streamix_queue.broker.redis.operator.upkeep import Upkeep
 
 __all__ = ["RedisOperator"]
 
@@ -27,7 +28,8 @@ class RedisOperator:
         groups: The groups of a stream, their members and what is pending.
         letters: Dead letters on their way back.
         retries: The retries that wait for their time.
-        upkeep: Retention, and the pauses of events.
+        retention: What may be trimmed.
+        pauses: The events that are paused.
         checkup: What the doctor judges.
     """
 
@@ -37,7 +39,8 @@ class RedisOperator:
         self.groups = Groups(link)
         self.letters = Letters(link)
         self.retries = Retries(link)
-        self.upkeep = Upkeep(link)
+        self.retention = Retention(link)
+        self.pauses = Pauses(link)
         self.checkup = Checkup(link)
 
     def now_ms(self) -> int:
