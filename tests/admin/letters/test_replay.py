@@ -274,3 +274,20 @@ def test_an_event_that_nobody_handles_is_replayed_only_on_demand(server: Server,
         billing = Service(server.url, stream, "billing")
         with running(billing):
             billing.handler.wait_for(1)
+
+
+def test_an_editor_that_gives_nonsense_leaves_the_letter(
+    server: Server, stream: str, old_letters: list[str]
+) -> None:
+    server.client().xgroup_create(stream, "billing", id="0", mkstream=True)
+    with Admin(server.url, stream) as admin:
+        for payload in ([1], {"n": float("nan")}, {1: 2}):
+            report = admin.replay(
+                old_letters[:1],
+                group="billing",
+                unhandled=True,
+                edit=lambda _, payload=payload: payload,  # type: ignore[misc]
+            )
+            assert [refusal.id for refusal in report.refused] == old_letters[:1]
+            assert "cannot be published" in report.refused[0].why
+        assert admin.count_dead_letters() == 121
