@@ -1,6 +1,8 @@
-"""For operators: look at the dead letters of a stream, and send them back where they failed.
+"""For operators: what is on a stream, what became of it, and what can be done about it.
 
-The `streamix` command is a thin shell over this package.
+`Admin` works on dead letters, `Control` on retries, pauses and retention; `Inspector` looks at groups and
+entries, `Storyteller` at one message, and `examine` for faults. Each has one connection, opened by its first
+question. The `streamix` command is a thin shell over this package.
 """
 
 from typing import TYPE_CHECKING
@@ -72,7 +74,7 @@ __all__ = [
     "rates_between",
 ]
 
-if not TYPE_CHECKING:  # a type checker shall go on to complain of names that there are not
+if not TYPE_CHECKING:  # a type checker takes every name for defined where there is a __getattr__
     _HOMES = {
         "Admin": "streamix_queue.admin.admin",
         "Cancelled": "streamix_queue.admin.control",

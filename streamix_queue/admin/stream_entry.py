@@ -7,10 +7,11 @@ from typing import Any
 
 from streamix_queue.broker.protocol import Entry
 from streamix_queue.core.errors import Malformed
+from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.redis_names import as_text
 from streamix_queue.core.wire import TRACEPARENT, decode, envelope_of
 
-__all__ = ["StreamEntry", "read_stream_entry"]
+__all__ = ["StreamEntry", "message_in", "read_stream_entry"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class StreamEntry:
     error: str | None = None
 
 
+def message_in(raw: bytes | None) -> StreamMessage:
+    """The message of an entry. Raises `Malformed`, also for an entry without an envelope (None)."""
+    if raw is None:
+        raise Malformed("the entry has no field 'message'")
+    return decode(raw)
+
+
 def read_stream_entry(entry: Entry) -> StreamEntry:
     """Read an entry; never raises for what is in it."""
     entry_id, fields = entry[0].decode(), entry[1] or ()
@@ -43,9 +51,7 @@ def read_stream_entry(entry: Entry) -> StreamEntry:
     beside = dict(zip(extras[::2], extras[1::2], strict=True))
     trace = as_text(beside[TRACEPARENT]) if TRACEPARENT in beside else None
     try:
-        if raw is None:
-            raise Malformed("the entry has no field 'message'")
-        message = decode(raw)
+        message = message_in(raw)
     except Malformed as error:
         return StreamEntry(entry_id, None, None, None, None, trace, f"malformed: {error}")
     created = message.timestamps.created_at

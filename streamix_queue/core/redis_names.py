@@ -1,4 +1,4 @@
-"""Names in Redis as text. Other software may have written them, in any encoding."""
+"""Names in Redis (of groups, members, events, keys) as text: other software may have written them."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ __all__ = ["as_text"]
 
 
 def as_text(raw: bytes) -> str:
-    """``raw`` as UTF-8, with a replacement character for what is none: to be shown, or looked for."""
+    """``raw`` as UTF-8, with U+FFFD for what is none: to be shown, or looked for."""
     return raw.decode(errors="replace")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from streamix_queue.admin import Admin, Control, DeadLetterFilter, Inspector, Storyteller
+from streamix_queue.admin import Admin, Control, DeadLetterFilter, Inspector, Storyteller, examine
 from streamix_queue.core.keys import Keys
 from tests.admin.services import EVENT, letter_of_0_1_0
 from tests.admin.waiting import GROUP, handled, put_retry
@@ -70,12 +70,19 @@ def test_one_connection_serves_all_questions(
     eventually(lambda: _connections(client) == before, what="a closed connection")
 
 
+def test_an_examination_takes_one_connection(any_server: Server, stream: str) -> None:
+    client = any_server.client()
+    handled(client, Keys(stream, GROUP))
+
+    assert _opened(client, lambda: examine(any_server.url, stream)) == 1
+
+
 def _connections(client: redis.Redis) -> set[str]:
     found: Any = client.client_list()
     return {each["id"] for each in found}
 
 
-def _opened(client: redis.Redis, act: Callable[[], None]) -> int:
+def _opened(client: redis.Redis, act: Callable[[], object]) -> int:
     """How many connections the server accepted meanwhile."""
     info: Any = client.info("stats")
     act()

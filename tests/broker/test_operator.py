@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from streamix_queue.broker.protocol import Entry
 from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.broker.redis.operator.letters import NotMoved
 from streamix_queue.core.errors import WrongKeyType
@@ -72,9 +73,11 @@ def test_a_group_is_told_with_what_the_server_knows(
     assert group.lag in (None, MANY - 5)
     (member,) = operator.groups.members([filled.stream], filled.group)[0]
     assert (member.name, member.pending) == (b"w1", 2)
-    (first, second) = operator.groups.pending(filled.stream, filled.group, None, 10, None)
+    first, second = operator.groups.pending(filled.stream, filled.group, None, 10, None)
     assert (first.entry_id, first.consumer, first.deliveries) == (b"4-0", b"w1", 1)
-    assert operator.groups.pending(filled.stream, filled.group, b"4-0", 10, b"w1") == [second]
+    (after,) = operator.groups.pending(filled.stream, filled.group, b"4-0", 10, b"w1")
+    assert after.entry_id == second.entry_id == b"5-0"
+    assert operator.groups.pending(filled.stream, filled.group, None, 10, b"w2") == []
 
 
 @pytest.mark.parametrize(
@@ -104,13 +107,14 @@ def test_all_entries_after_an_id_are_counted(operator: RedisOperator, filled: Ke
 def test_the_newest_come_first_and_where_they_end_is_told(
     operator: RedisOperator, filled: Keys, scan: int, last: bytes | None
 ) -> None:
-    found: list[bytes] = []
-    entries = operator.entries.newest_of(filled.stream, scan)
-    with pytest.raises(StopIteration) as end:
-        while True:
-            found.append(next(entries)[0])
+    lasts: list[bytes | None] = []
 
-    assert end.value.value == last
+    def read() -> Iterator[Entry]:
+        lasts.append((yield from operator.entries.newest_of(filled.stream, scan)))
+
+    found = [entry_id for entry_id, _ in read()]
+
+    assert lasts == [last]
     expected = [b"%d-0" % n for n in range(MANY, 0, -1)]
     assert found == expected[:scan]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from streamix_queue.admin.letters.entry import DeadLetterEntry
 from streamix_queue.admin.story.story import Sighting
+from streamix_queue.admin.stream_entry import message_in
 from streamix_queue.broker.redis.operator.groups import PendingRow
 from streamix_queue.core.delayed import Delayed
 from streamix_queue.core.errors import Malformed
@@ -15,7 +16,6 @@ from streamix_queue.core.wire import (
     TRACEPARENT,
     Fields,
     History,
-    decode,
     envelope_of,
     history_of,
     trace_id,
@@ -43,9 +43,7 @@ def of_fields(fields: Fields) -> tuple[Telling, History]:
     raw, extras, history = envelope_of(fields)
     trace = trace_id(dict(zip(extras[::2], extras[1::2], strict=False)).get(TRACEPARENT, b""))
     try:
-        if raw is None:
-            raise Malformed("the entry has no field 'message'")
-        message = decode(raw)
+        message = message_in(raw)
     except Malformed as error:
         return Telling(trace_id=trace, error=f"malformed: {error}"), history_of(history)
     times = message.timestamps
