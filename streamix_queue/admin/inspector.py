@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from streamix_queue.admin.groups.lag import GroupLag, group_lag
-from streamix_queue.admin.groups.members import MAX_EVENTS, Member, members
+from streamix_queue.admin.groups.members import Member, members
 from streamix_queue.admin.groups.pending import PendingPage, PendingQuery
 from streamix_queue.admin.groups.progress import GroupSight, StreamSight, outline, sights
 from streamix_queue.admin.stream_client import StreamClient
@@ -70,7 +70,7 @@ class Inspector(StreamClient):
 
     def events(self, group: str) -> list[str]:
         """Events that members of a group said they handle, at most 100. Raises `BrokerError`."""
-        return self._operator.groups.events(self._keys_of(group), MAX_EVENTS)
+        return self._operator.groups.events(self._keys_of(group))
 
     def consumers(self, group: str) -> list[Member]:
         """The members of a group that Redis knows, by name; none if there is no such group.

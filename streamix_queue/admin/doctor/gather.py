@@ -19,7 +19,6 @@ __all__ = ["gather"]
 
 _T = TypeVar("_T")
 _MAX_GROUPS = 50
-_MAX_EVENTS = 100
 _TYPES = {
     "stream": "stream",
     "failed": "stream",
@@ -44,7 +43,7 @@ def gather(operator: RedisOperator, stream: str, dead_after_s: float) -> DoctorF
     user, refused = checkup.refused(keys.inbox("probe"))
     found = _or(list[Group](), operator.groups.all, keys.stream)[:_MAX_GROUPS]
     of_groups = [Keys(stream, as_text(group.name)) for group in found]
-    events = [_or(list[str](), operator.groups.events, each, _MAX_EVENTS) for each in of_groups]
+    events = [_or(list[str](), operator.groups.events, each) for each in of_groups]
 
     wanted: dict[bytes, str] = {getattr(keys, name): kind for name, kind in _TYPES.items()}
     for each, its_events in zip(of_groups, events, strict=True):

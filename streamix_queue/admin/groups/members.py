@@ -9,10 +9,7 @@ from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.redis_names import as_text
 
-__all__ = ["MAX_EVENTS", "Member", "members"]
-
-MAX_EVENTS = 100
-"""Inboxes of a group that are looked at: of the events that were handled last."""
+__all__ = ["Member", "members"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Member:
 
 def members(operator: RedisOperator, keys: Keys) -> list[Member]:
     """The members of a group that Redis knows, by name; none if there is no such group."""
-    inboxes = [keys.inbox(event) for event in operator.groups.events(keys, MAX_EVENTS)]
+    inboxes = [keys.inbox(event) for event in operator.groups.events(keys)]
     shared, *private = operator.groups.members([keys.stream, *inboxes], keys.group)
     known: dict[bytes, Member] = {}
     for on_inbox, found in [(False, shared), *((True, each) for each in private)]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from streamix_queue.admin.groups.members import MAX_EVENTS
 from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.redis_names import as_text
@@ -75,7 +74,7 @@ class PendingQuery:
     def _places(self, operator: RedisOperator, keys: Keys) -> list[tuple[str | None, bytes]]:
         if self.event is not None:
             return [(self.event, keys.inbox(self.event))]
-        events = operator.groups.events(keys, MAX_EVENTS)
+        events = operator.groups.events(keys)
         return [(None, keys.stream), *((event, keys.inbox(event)) for event in events)]
 
     def _scan(

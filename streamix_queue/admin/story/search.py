@@ -27,8 +27,6 @@ _COPIES = 10
 _COMPARED = 300
 _THE_STREAM = "the stream"
 _MAX_MESSAGE_ID = 1000
-_MAX_EVENTS = 100
-"""Inboxes of a group that are looked through: of the events that were handled last."""
 
 
 @dataclass
@@ -283,7 +281,7 @@ class Search:
         return "settled" if elsewhere else "handled"
 
     def _events(self, group: str) -> list[str]:
-        return self._operator.groups.events(self._keys_of(group), _MAX_EVENTS)
+        return self._operator.groups.events(self._keys_of(group))
 
     def _keys_of(self, group: str) -> Keys:
         return Keys(self._keys.stream_name, group)

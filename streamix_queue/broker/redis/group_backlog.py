@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from streamix_queue.broker.redis.groups import event_names, groups
+from streamix_queue.broker.redis.groups import MAX_EVENTS, event_names, groups
 from streamix_queue.broker.redis.link import Link, load_script
 from streamix_queue.core.entry_ids import added_at_s
 from streamix_queue.core.keys import Keys
@@ -16,7 +16,6 @@ from streamix_queue.core.redis_names import as_text
 __all__ = ["BacklogReader", "GroupBacklog", "PendingList", "read_backlog"]
 
 _INSPECT = load_script("inspect")
-_MAX_EVENTS = 100
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def read_backlog(link: Link, keys: Keys, *, memory: bool = False) -> GroupBacklo
     Raises:
         BrokerError: Redis cannot be reached or refuses.
     """
-    events = event_names(link, keys, _MAX_EVENTS)
+    events = event_names(link, keys, MAX_EVENTS)
     asked = time.time()
     inboxes = [keys.inbox(event) for event in events]
     flat, errors = link.script(_INSPECT, [keys.stream, keys.failed, keys.delayed, *inboxes], keys.group)

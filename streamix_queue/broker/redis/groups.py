@@ -11,6 +11,7 @@ from streamix_queue.core.keys import Keys
 from streamix_queue.core.redis_names import as_text
 
 __all__ = [
+    "MAX_EVENTS",
     "Group",
     "GroupMember",
     "Reply",
@@ -22,6 +23,9 @@ __all__ = [
     "read_members",
     "replies_in",
 ]
+
+MAX_EVENTS = 100
+"""So many inboxes of a group are looked at: of the events that were handled last."""
 
 Reply = dict[str, Any]
 """What XINFO tells of one thing; which names there are depends on the server."""

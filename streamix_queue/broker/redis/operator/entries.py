@@ -1,21 +1,18 @@
-"""The entries of a stream, read in pages and counted in steps, so that no call blocks Redis for long."""
+"""The entries of a stream, read in pages and counted in steps."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
 from streamix_queue.broker.protocol import Entry
+from streamix_queue.broker.redis.counting import count_between
 from streamix_queue.broker.redis.groups import ask
-from streamix_queue.broker.redis.link import Link, load_script
+from streamix_queue.broker.redis.link import Link
 
 __all__ = ["Entries"]
 
-_COUNT_BELOW = load_script("count_below")
-_COUNT_STEP = 500
-"""Entries that one script reads: a few milliseconds at the most."""
 _PAGE = 50
 """Entries with their payloads per read: one may hold a megabyte."""
-_PAST_ALL = b"18446744073709551615-18446744073709551615"
 
 
 class Entries:
@@ -29,17 +26,9 @@ class Entries:
         length: int = self._link.call("XLEN", key)
         return length
 
-    def count_between(self, key: bytes, low: bytes, below: bytes = _PAST_ALL, *, enough: int) -> int:
-        """Entries from ``low`` to below an id, counted no further than ``enough``."""
-        count = 0
-        while count < enough:
-            step = min(_COUNT_STEP, enough - count)
-            found, last = self._link.script(_COUNT_BELOW, [key], low, below, step)
-            count += found
-            if found < step:
-                break
-            low = b"(" + last
-        return count
+    def count_between(self, key: bytes, low: bytes, below: bytes | None = None, *, enough: int) -> int:
+        """Entries from ``low`` to below an id, or to the end, counted no further than ``enough``."""
+        return count_between(self._link, key, low, below, enough=enough)
 
     def last_id(self, key: bytes) -> bytes | None:
         """Id of the newest entry, None if there is none."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from streamix_queue.broker.redis import groups as redis_groups
 from streamix_queue.broker.redis.group_backlog import GroupBacklog, read_backlog
 from streamix_queue.broker.redis.groups import (
+    MAX_EVENTS,
     Group,
     GroupMember,
     Reply,
@@ -49,7 +50,7 @@ class Groups:
         stream, groups = self._link.script(_OUTLINE, [keys.stream, keys.failed])
         return replies_in([stream])[0], read_groups(groups)
 
-    def events(self, keys: Keys, limit: int) -> list[str]:
+    def events(self, keys: Keys, limit: int = MAX_EVENTS) -> list[str]:
         """What members of a group handle or handled lately, by name; of very many the latest."""
         return event_names(self._link, keys, limit)
 
