@@ -9,7 +9,7 @@ from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.redis_names import as_text
 
-__all__ = ["Member", "members"]
+__all__ = ["Member", "added", "members"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,6 @@ class Member:
     idle_s: float | None
     inactive_s: float | None
 
-    def seen(self, found: GroupMember, *, on_inbox: bool) -> Member:
-        """With what one of its streams tells added."""
-        return replace(
-            self,
-            pending=self.pending + (0 if on_inbox else found.pending),
-            inbox_pending=self.inbox_pending + (found.pending if on_inbox else 0),
-            idle_s=_shorter(self.idle_s, found.idle_ms),
-            inactive_s=_shorter(self.inactive_s, found.inactive_ms),
-        )
-
 
 def members(operator: RedisOperator, keys: Keys) -> list[Member]:
     """The members of a group that Redis knows, by name; none if there is no such group."""
@@ -49,8 +39,19 @@ def members(operator: RedisOperator, keys: Keys) -> list[Member]:
     for on_inbox, found in [(False, shared), *((True, each) for each in private)]:
         for each in found:
             member = known.get(each.name) or Member(as_text(each.name), 0, 0, None, None)
-            known[each.name] = member.seen(each, on_inbox=on_inbox)
+            known[each.name] = added(member, each, on_inbox=on_inbox)
     return [known[name] for name in sorted(known)]
+
+
+def added(member: Member, found: GroupMember, *, on_inbox: bool) -> Member:
+    """The member with what one more of its streams tells."""
+    return replace(
+        member,
+        pending=member.pending + (0 if on_inbox else found.pending),
+        inbox_pending=member.inbox_pending + (found.pending if on_inbox else 0),
+        idle_s=_shorter(member.idle_s, found.idle_ms),
+        inactive_s=_shorter(member.inactive_s, found.inactive_ms),
+    )
 
 
 def _shorter(known_s: float | None, milliseconds: int | None) -> float | None:

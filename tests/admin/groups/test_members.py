@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from streamix_queue.admin import Inspector, Member
+from streamix_queue.admin.groups.members import added
 from streamix_queue.broker.redis.groups import GroupMember
 from streamix_queue.core.keys import Keys
 
@@ -34,6 +35,6 @@ def test_the_shortest_time_of_all_streams_counts(
 ) -> None:
     known = Member("w1", pending=3, inbox_pending=0, idle_s=1.0, inactive_s=2.0)
 
-    seen = known.seen(GroupMember(b"w1", 2, idle_ms, inactive_ms), on_inbox=True)
+    seen = added(known, GroupMember(b"w1", 2, idle_ms, inactive_ms), on_inbox=True)
 
     assert seen == replace(known, inbox_pending=2, idle_s=idle_s, inactive_s=inactive_s)
