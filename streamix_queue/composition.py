@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from streamix_queue.broker.protocol import ConsumerBroker, MakeBroker, PublisherBroker
-from streamix_queue.broker.redis.admin import RedisAdminBroker
 from streamix_queue.broker.redis.consumer import RedisConsumerBroker
 from streamix_queue.broker.redis.link import Link
 from streamix_queue.broker.redis.publisher import RedisPublisherBroker
@@ -17,14 +16,17 @@ from streamix_queue.core.keys import Keys
 from streamix_queue.core.vitals import Vitals
 from streamix_queue.telling.observers import fan_out
 
+if TYPE_CHECKING:
+    from streamix_queue.broker.redis.operator.connection import RedisOperator
+
 __all__ = [
     "Session",
     "Telemetry",
     "admin_telemetry",
     "probe_this_process",
     "publisher_telemetry",
-    "redis_admin_broker",
     "redis_broker_factory",
+    "redis_operator",
     "redis_publisher_broker",
     "watched",
 ]
@@ -129,6 +131,8 @@ def redis_publisher_broker(url: str, timeout_s: float, observers: Sequence[Obser
     return watch(RedisPublisherBroker(url, timeout_s=timeout_s), fan_out(observers))
 
 
-def redis_admin_broker(url: str, timeout_s: float) -> RedisAdminBroker:
-    """An operator's broker for ``url``. Raises `ConfigError` if the URL cannot be read."""
-    return RedisAdminBroker(url, timeout_s=timeout_s)
+def redis_operator(url: str, timeout_s: float) -> RedisOperator:
+    """An operator's connection to ``url``. Raises `ConfigError` if the URL cannot be read."""
+    from streamix_queue.broker.redis.operator.connection import RedisOperator  # noqa: PLC0415 - no service needs it
+
+    return RedisOperator(url, timeout_s=timeout_s)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import fields
 
-from streamix_queue.admin.dead_letters import DeadLetterFilter
+from streamix_queue.admin.letters.filter import DeadLetterFilter
 
 __all__ = ["audit"]
 

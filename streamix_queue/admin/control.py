@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import uuid
@@ -10,23 +9,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from streamix_queue.admin.session import Session
-from streamix_queue.broker.redis.control import RedisControlBroker
-from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number
+from streamix_queue.admin.retries import LATEST_MS, waiting_retries
+from streamix_queue.admin.stream_client import StreamClient
+from streamix_queue.core.config import number
 from streamix_queue.core.dead_letter import Origin
-from streamix_queue.core.delayed import Delayed, cancelled_letter, read_delayed
+from streamix_queue.core.delayed import Delayed, cancelled_letter
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.payload import check_event
 from streamix_queue.core.retention import DEFAULT_KEEP_MS, Pin
 
 __all__ = ["Cancelled", "Control", "Delayed", "Pin", "TrimReport"]
 
-_PAGE = 50
-"""Retries per read: one may hold a megabyte."""
 _PER_STEP = 10_000
 _AT_ONCE = 100
-_LATEST_MS = 253_402_300_799_000.0
-"""The end of the year 9999: who writes a later due time into Redis is shown this."""
+_MAX_EVENTS = 1000
 _COUNTED_UP_TO = 100_000
 """A dry run of `Control.trim` counts no further."""
 
@@ -71,7 +67,7 @@ class Cancelled:
     letter_id: str = ""
 
 
-class Control(Session):
+class Control(StreamClient):
     """Changes to one stream and its groups while they run. Not thread-safe: one for each thread.
 
     May be used as a context manager. Every method raises `BrokerError` when Redis cannot be
@@ -86,19 +82,13 @@ class Control(Session):
         ConfigError: an option is out of range.
     """
 
-    def __init__(
-        self, redis_url: str = DEFAULT_REDIS_URL, stream: str = DEFAULT_STREAM, *, timeout_ms: int = 5000
-    ) -> None:
-        super().__init__(redis_url, stream, timeout_ms)
-        self._broker = RedisControlBroker(redis_url, timeout_s=self._timeout_s)
-
     def groups(self) -> list[str]:
         """Names of the stream's consumer groups."""
-        return self._broker.groups(self._keys())
+        return self._group_names()
 
     def events(self, group: str) -> list[str]:
         """What members of ``group`` handle, or did lately."""
-        return self._broker.events(self._keys(group))
+        return self._operator.groups.events(self._keys_of(group), _MAX_EVENTS)
 
     # --- pauses ---------------------------------------------------------------------------------
 
@@ -108,15 +98,15 @@ class Control(Session):
         Takes effect within about a second. What runs is finished; what waits is kept, and other
         groups and events go on.
         """
-        return self._broker.pause(self._keys(group), [check_event(event) for event in events])
+        return self._operator.pauses.pause(self._keys_of(group), [check_event(event) for event in events])
 
     def resume(self, group: str, *events: str) -> int:
         """Let these events be started again; how many were paused."""
-        return self._broker.resume(self._keys(group), [check_event(event) for event in events])
+        return self._operator.pauses.resume(self._keys_of(group), [check_event(event) for event in events])
 
     def paused(self, group: str) -> dict[str, datetime]:
         """The paused events of ``group``, and since when by Redis' clock (UTC)."""
-        since = self._broker.paused(self._keys(group))
+        since = self._operator.pauses.paused(self._keys_of(group))
         return {event: _moment(since[event]) for event in sorted(since)}
 
     # --- retention ------------------------------------------------------------------------------
@@ -143,26 +133,26 @@ class Control(Session):
         """
         if keep_ms is not None:
             number("keep_ms", keep_ms, 0, 2**53, unit="ms")
-        keys = self._keys()
+        keys, retention = self._keys, self._operator.retention
         wishes = keep_ms is None
-        least = keep_ms if keep_ms is not None else 0 if self._broker.has_wishes(keys) else DEFAULT_KEEP_MS
-        found = self._broker.trim(keys, least, 0 if dry_run else _PER_STEP, wishes=wishes)
+        least = keep_ms if keep_ms is not None else 0 if retention.has_wishes(keys) else DEFAULT_KEEP_MS
+        found = retention.trim(keys, least, 0 if dry_run else _PER_STEP, wishes=wishes)
         removed = step = found.removed
         while step and not dry_run:
             if progress is not None:
                 progress(step)
-            found = self._broker.trim(keys, least, _PER_STEP, wishes=wishes)
+            found = retention.trim(keys, least, _PER_STEP, wishes=wishes)
             step = found.removed
             removed += step
         if dry_run and found.floor:
-            removed = self._broker.count_below(keys, found.floor, _COUNTED_UP_TO)
+            removed = self._count_below(found.floor)
         return TrimReport(removed, found.length, found.floor, keep_ms, found.pins, found.pinning, dry_run)
 
     # --- retries --------------------------------------------------------------------------------
 
     def count_retries(self, group: str) -> int:
         """How many retries of ``group`` wait for their time."""
-        return self._broker.count_delayed(self._keys(group))
+        return self._operator.retries.count(self._keys_of(group))
 
     def retries(self, group: str, *, event: str | None = None, look_at: int = 10_000) -> Iterator[Delayed]:
         """The retries of ``group`` that wait, the next due first.
@@ -178,17 +168,17 @@ class Control(Session):
             ConfigError: an argument is out of range.
         """
         number("look_at", look_at, 0, 2**53)
-        return self._retries(self._keys(group), event, look_at)
+        return waiting_retries(self._operator.retries, self._keys_of(group), event, look_at)
 
     def run_now(self, group: str, retries: Iterable[Delayed]) -> list[Delayed]:
         """Make retries due now; those that were still there. The group takes them within a second.
 
         Safe to repeat: a retry that is on its way already is not sent twice.
         """
-        keys, chosen, there = self._keys(group), list(retries), []
+        keys, chosen, there = self._keys_of(group), list(retries), []
         for start in range(0, len(chosen), _AT_ONCE):
             page = chosen[start : start + _AT_ONCE]
-            answers = self._broker.run_now(keys, [retry.member for retry in page])
+            answers = self._operator.retries.run_now(keys, [retry.member for retry in page])
             there += [retry for retry, known in zip(page, answers, strict=True) if known]
         return there
 
@@ -202,36 +192,24 @@ class Control(Session):
             retries: What `retries` gave.
             drop: Remove them for good, without a dead letter.
         """
-        keys = self._keys(group)
+        keys = self._keys_of(group)
         origin = Origin(self._stream, group, f"operator-{socket.gethostname()}-{os.getpid()}")
         for retry in list(retries):  # taking one out moves those behind it
             letter: list[bytes] = []
             if not drop:
                 letter = cancelled_letter(retry, origin, str(uuid.uuid4()), _now())
-            letter_id = self._broker.cancel(keys, retry.member, letter)
+            letter_id = self._operator.retries.cancel(keys, retry.member, letter)
             yield Cancelled(retry, letter_id is not None, (letter_id or b"").decode())
 
-    def close(self) -> None:
-        """Close the connection; a later call opens a new one."""
-        self._broker.close()
+    def _count_below(self, floor: str) -> int:
+        if floor == "0-0":  # below it there is nothing, and Redis refuses to look there
+            return 0
+        return self._operator.entries.count_between(
+            self._keys.stream, b"-", floor.encode(), enough=_COUNTED_UP_TO
+        )
 
-    def _keys(self, group: str = "") -> Keys:
+    def _keys_of(self, group: str) -> Keys:
         return Keys(self._stream, group)
-
-    def _retries(self, keys: Keys, event: str | None, look_at: int) -> Iterator[Delayed]:
-        # By due time and not by rank, which changes with every retry that leaves.
-        since, skip = -math.inf, 0
-        while look_at > 0:
-            count = min(_PAGE, look_at)
-            page = self._broker.delayed(keys, since, skip, count)
-            look_at -= len(page)
-            for member, due in page:
-                since, skip = (since, skip + 1) if due == since else (due, 1)
-                retry = read_delayed(member, int(max(0.0, min(due, _LATEST_MS))))
-                if event in (None, retry.event):
-                    yield retry
-            if len(page) < count:
-                return
 
 
 def _now() -> str:
@@ -239,4 +217,4 @@ def _now() -> str:
 
 
 def _moment(ms: float) -> datetime:
-    return datetime.fromtimestamp(max(0.0, min(ms, _LATEST_MS)) / 1000, timezone.utc)
+    return datetime.fromtimestamp(max(0.0, min(ms, LATEST_MS)) / 1000, timezone.utc)

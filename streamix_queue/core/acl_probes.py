@@ -1,22 +1,21 @@
-"""The commands that a service needs rights for, and how to ask for each without doing anything.
+"""How the doctor asks whether a user may call what a service calls, without doing anything.
 
-Redis looks at a user's rights before it looks at the arguments, so a call that can change nothing
-(no such group, only if it is there, an id that is none) tells whether the right is there.
+Redis checks a user's rights (its ACL) before it looks at the arguments. So a call that can change nothing,
+because its group or its key is not there or because its id is none, is refused only for want of the right.
 """
 
 from __future__ import annotations
 
 __all__ = ["probes"]
 
-Call = tuple[bytes | str | int, ...]
-
 _ID = "0-1"
 
 
-def probes(key: bytes) -> dict[str, Call]:
-    """Command → a call of it that changes nothing, on a key that does not exist.
+def probes(key: bytes) -> dict[str, tuple[bytes | str | int, ...]]:
+    """Command → a call of it that changes nothing. ``key`` must not exist.
 
-    HSETNX is not among them: no call of it is harmless. It is never needed without HSET.
+    Every command that the library calls, itself or in a script. But HSETNX, of which no call is
+    harmless: who may call HSET may call it as well, unless somebody took pains.
     """
     group = "streamix-doctor"
     return {

@@ -1,4 +1,4 @@
-"""A dead letter made a message again, for the group in which it failed."""
+"""Replays of dead letters: what is asked for, and the inbox entry that a letter becomes. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from streamix_queue.core.config import number, text
 from streamix_queue.core.dead_letter import RAW_PREFIX, Letter, read_letter
 from streamix_queue.core.errors import InvalidMessage, InvalidMessageType, Malformed, NotReplayable
 from streamix_queue.core.message import StreamMessage, Timestamps
@@ -25,7 +26,7 @@ from streamix_queue.core.wire import (
     with_history,
 )
 
-__all__ = ["Edit", "Replay", "ReplayRun", "Resend", "replay_of"]
+__all__ = ["DEFAULT_MAX_REPLAYS", "Edit", "InboxEntry", "ReplayRequest", "ReplayRun", "Resend", "inbox_entry"]
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes a payload another one."""
@@ -33,8 +34,52 @@ _EDITED_BYTES = 1024 * 1024
 """An edited message may be as large as one that is published by default, or as it was."""
 
 
+DEFAULT_MAX_REPLAYS = 3
+
+
 @dataclass(frozen=True)
-class Replay:
+class ReplayRequest:
+    """How dead letters are to be replayed; which ones is said beside it. See `Admin.replay`.
+
+    Attributes:
+        group: Where those failed that name no group.
+        limit: Of what a filter selects, the oldest so many.
+        dry_run: Only tell what would be done.
+        unhandled: Also replay what no member of the group is known to handle.
+        rate: So many per second; None for as fast as it goes.
+        max_replays: Refuse what was replayed so often before.
+        edit: Makes the payload another one.
+        canary: Watch the first so many before going on; 0 for none.
+        canary_timeout_ms: How long they may take, ms.
+
+    Raises:
+        ConfigError: one of them is out of range.
+    """
+
+    group: str | None = None
+    limit: int | None = None
+    dry_run: bool = False
+    unhandled: bool = False
+    rate: float | None = None
+    max_replays: int = DEFAULT_MAX_REPLAYS
+    edit: Edit | None = None
+    canary: int = 0
+    canary_timeout_ms: int = 60_000
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            number("limit", self.limit, 0, 2**53)
+        if self.group is not None:
+            text("group", self.group)
+        if self.rate is not None:
+            number("rate", self.rate, 0.001, 1_000_000, unit="per second", whole=False)
+        number("max_replays", self.max_replays, 1, 2**53)
+        number("canary", self.canary, 0, 1000)
+        number("canary_timeout_ms", self.canary_timeout_ms, 1, 86_400_000, unit="ms")
+
+
+@dataclass(frozen=True)
+class InboxEntry:
     """What a replay adds to the group's inbox of the event.
 
     Attributes:
@@ -54,16 +99,16 @@ class Resend:
     Attributes:
         fields: The letter's entry.
         previous: ``traceparent`` that the next attempt is to link to; for an interceptor to set.
-        replay: What is written, None if it was refused before.
+        inbox_entry: What was written, None if nothing was.
         entry_id: Id of the new entry, None if there is none.
     """
 
-    __slots__ = ("entry_id", "fields", "previous", "replay")
+    __slots__ = ("entry_id", "fields", "inbox_entry", "previous")
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
         self.previous = ""
-        self.replay: Replay | None = None
+        self.inbox_entry: InboxEntry | None = None
         self.entry_id: bytes | None = None
 
 
@@ -80,10 +125,10 @@ class ReplayRun:
         self.count = 0
 
 
-def replay_of(
+def inbox_entry(
     fields: Fields, *, group: str | None, now: str, previous: str = "", edit: Edit | None = None
-) -> Replay:
-    """The replay of the dead letter with these ``fields``.
+) -> InboxEntry:
+    """What the dead letter with these ``fields`` becomes.
 
     Args:
         fields: The letter's entry.
@@ -114,7 +159,7 @@ def replay_of(
     if not target:
         raise NotReplayable("it names no group, as 0.1.0 wrote it: say with group= where it failed")
     history = History(data.source_stream_id, "replay", data.attempts, data.replays + 1, previous)
-    return Replay(target, message, with_history(raw, _extras(fields), history))
+    return InboxEntry(target, message, with_history(raw, _extras(fields), history))
 
 
 def _edited(message: StreamMessage, edit: Edit, *, max_bytes: int) -> tuple[StreamMessage, bytes]:

@@ -43,6 +43,7 @@ __all__ = [
     "fresh_envelope",
     "history_of",
     "outline",
+    "trace_id",
     "unframe",
     "with_history",
 ]
@@ -228,6 +229,12 @@ def envelope_of(fields: Fields) -> tuple[bytes | None, tuple[bytes, ...], bytes 
         else:
             extras += (name, value)
     return raw, tuple(extras), history
+
+
+def trace_id(traceparent: bytes) -> str:
+    """The trace id in a ``traceparent``, 32 hex digits; ``""`` if there is none."""
+    parts = traceparent.decode(errors="replace").split("-")
+    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""
 
 
 def history_of(raw: bytes | None) -> History:

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from streamix_queue.broker.redis.inspect import GroupBacklog, Inspector
+from streamix_queue.broker.redis.group_backlog import BacklogReader, GroupBacklog
 from streamix_queue.core.errors import StreamixError
 from streamix_queue.core.keys import Keys
 from streamix_telemetry import catalogue
@@ -139,7 +139,7 @@ class _Reader:
         self._thread: threading.Thread | None = None
         self._answer: tuple[list[Sample], bool] | None = None
         self._retired = False
-        self._inspectors: dict[str, Inspector] = {}  # owned by the thread, when there is one
+        self._inspectors: dict[str, BacklogReader] = {}  # owned by the thread, when there is one
 
     def read(self, targets: Sequence[Target]) -> tuple[list[Sample], bool] | None:
         """(figures, whether all are there); None if it took too long, or an earlier one still does."""
@@ -194,7 +194,7 @@ class _Reader:
         inspector = self._inspectors.get(target.redis_url)
         try:
             if inspector is None:
-                inspector = Inspector(target.redis_url, timeout_s=_REPLY_S)
+                inspector = BacklogReader(target.redis_url, timeout_s=_REPLY_S)
             backlog = inspector.look(Keys(target.stream, target.group), memory=target.memory)
         except (StreamixError, LookupError, TypeError, ValueError):
             # Away, refused, or an answer that nobody expected: the page says only that it failed.

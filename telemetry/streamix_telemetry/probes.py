@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from opentelemetry import context as otel_context
 
-from streamix_queue.broker.redis.inspect import Inspector
+from streamix_queue.broker.redis.group_backlog import BacklogReader
 from streamix_queue.core.errors import BrokerError
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.vitals import ActorVitals, Vitals
@@ -45,7 +45,7 @@ class ConsumerProbe:
         self._vitals = vitals
         self._name = f"{stream}/{group}"
         self._lock = threading.Lock()  # one question at a time; guards what follows
-        self._inspector = Inspector(redis_url, timeout_s=_REPLY_S)
+        self._inspector = BacklogReader(redis_url, timeout_s=_REPLY_S)
         self._kept = ""
         self._kept_until = 0.0
 

@@ -96,10 +96,10 @@ class _Letter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
     ) -> None:
         span, resend = self._span, self._resend
-        if resend.replay is not None:
-            message = resend.replay.message
+        if resend.inbox_entry is not None:
+            message = resend.inbox_entry.message
             about: Attributes = {
-                names.GROUP: resend.replay.group,
+                names.GROUP: resend.inbox_entry.group,
                 names.CONVERSATION_ID: message.id,
                 names.EVENT_ID: message.id,
                 names.EVENT_TYPE: message.event,

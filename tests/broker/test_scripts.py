@@ -83,7 +83,7 @@ def test_a_part_that_is_not_there_is_told_when_the_script_is_loaded(monkeypatch:
 
 
 def test_every_script_is_loaded_by_a_broker() -> None:
-    modules = "\n".join(path.read_text("utf-8") for path in (BROKER / "redis").glob("*.py"))
+    modules = "\n".join(path.read_text("utf-8") for path in (BROKER / "redis").rglob("*.py"))
 
     assert set(re.findall(r'load_script\("(\w+)"\)', modules)) == set(SCRIPTS)
 

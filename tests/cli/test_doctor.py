@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from streamix_queue import Consumer
-from streamix_queue.admin.doctor import Facts, diagnose
+from streamix_queue.admin.doctor import DoctorFacts, diagnose
 from streamix_queue.core.acl_probes import probes
 from tests.support.command import streamix
 from tests.support.members import eventually
@@ -229,7 +229,7 @@ def test_every_server_is_examined_and_nothing_is_written(server: Server, stream:
 
 
 def test_a_clock_that_is_wrong_is_found() -> None:
-    (finding,) = (f for f in diagnose(Facts("s", skew_s=-42.0)) if f.severity == "warn")
+    (finding,) = (f for f in diagnose(DoctorFacts("s", skew_s=-42.0)) if f.severity == "warn")
 
     assert finding.id == "clock"
     assert "42 s behind" in finding.title

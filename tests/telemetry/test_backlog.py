@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from streamix_queue.broker.redis.inspect import GroupBacklog, PendingList
+from streamix_queue.broker.redis.group_backlog import GroupBacklog, PendingList
 from streamix_telemetry import watch_backlog
 from streamix_telemetry.catalogue import GROUP_CONSUMERS
 from streamix_telemetry.collector import Target, figures

@@ -5,20 +5,20 @@ The checks are functions from facts to findings; only `gather` talks to Redis.
 
 from __future__ import annotations
 
-from streamix_queue.admin.doctor.facts import Facts, Finding, GroupFacts, MemberFacts
+from streamix_queue.admin.doctor.facts import DoctorFacts, Finding, GroupFacts, MemberFacts
 from streamix_queue.admin.doctor.gather import gather
 from streamix_queue.admin.doctor.server_checks import SERVER_CHECKS
 from streamix_queue.admin.doctor.stream_checks import STREAM_CHECKS
-from streamix_queue.admin.session import check_place, check_timeout
-from streamix_queue.broker.redis.doctor import RedisDoctorBroker
+from streamix_queue.admin.stream_client import check_place, check_timeout
+from streamix_queue.composition import redis_operator
 from streamix_queue.core.config import DEFAULT_REDIS_URL, DEFAULT_STREAM, number
 
-__all__ = ["Facts", "Finding", "GroupFacts", "MemberFacts", "diagnose", "examine"]
+__all__ = ["DoctorFacts", "Finding", "GroupFacts", "MemberFacts", "diagnose", "examine"]
 
 _WORST_FIRST = ("fail", "warn", "info", "ok")
 
 
-def diagnose(facts: Facts) -> list[Finding]:
+def diagnose(facts: DoctorFacts) -> list[Finding]:
     """Everything that follows from the facts, the worst first. Pure."""
     found = [finding for check in (*SERVER_CHECKS, *STREAM_CHECKS) for finding in check(facts)]
     return sorted(found, key=lambda finding: _WORST_FIRST.index(finding.severity))
@@ -48,8 +48,8 @@ def examine(
     check_place(redis_url, stream)
     number("dead_after_ms", dead_after_ms, 1, 2**53, unit="ms")
     check_timeout(timeout_ms)
-    broker = RedisDoctorBroker(redis_url, timeout_s=timeout_ms / 1000)
+    operator = redis_operator(redis_url, timeout_ms / 1000)
     try:
-        return diagnose(gather(broker, stream, dead_after_ms / 1000))
+        return diagnose(gather(operator, stream, dead_after_ms / 1000))
     finally:
-        broker.close()
+        operator.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from streamix_queue.core.retention import Pin
 
-__all__ = ["Facts", "Finding", "GroupFacts", "MemberFacts"]
+__all__ = ["DoctorFacts", "Finding", "GroupFacts", "MemberFacts"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class GroupFacts:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DoctorFacts:
     """Everything that the checks look at.
 
     Attributes:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
-from streamix_queue.admin.doctor.facts import Facts, GroupFacts, MemberFacts
-from streamix_queue.broker.redis.doctor import RedisDoctorBroker
+from streamix_queue.admin.doctor.facts import DoctorFacts, GroupFacts, MemberFacts
+from streamix_queue.broker.redis.groups import Group, GroupMember
+from streamix_queue.broker.redis.operator.connection import RedisOperator
 from streamix_queue.core.entry_ids import added_at_s
+from streamix_queue.core.errors import BrokerError, BrokerUnavailable
 from streamix_queue.core.keys import Keys
-from streamix_queue.core.texts import as_text
+from streamix_queue.core.redis_names import as_text
+from streamix_queue.core.retention import DEFAULT_KEEP_MS, Trimming
 
 __all__ = ["gather"]
 
+_T = TypeVar("_T")
 _MAX_GROUPS = 50
 _TYPES = {
     "stream": "stream",
@@ -29,30 +35,31 @@ _GROUP_TYPES = {
 }
 
 
-def gather(broker: RedisDoctorBroker, stream: str, dead_after_s: float) -> Facts:
+def gather(operator: RedisOperator, stream: str, dead_after_s: float) -> DoctorFacts:
     """What is known now. Of very many groups the first 50. Raises `BrokerUnavailable`."""
-    keys = Keys(stream, "streamix-doctor")
-    info = broker.info()
-    now, skew = broker.clock_skew_s()
-    user, refused = broker.refused(keys.inbox("probe"))
-    found = broker.groups(keys)[:_MAX_GROUPS]
-    of_groups = {name: Keys(stream, name) for name in (as_text(raw["name"]) for raw in found)}
-    events = {name: broker.events(each) for name, each in of_groups.items()}
+    keys, checkup = Keys(stream, "streamix-doctor"), operator.checkup
+    info = checkup.info()
+    now, skew = checkup.clock_skew_s()
+    user, refused = checkup.refused(keys.inbox("probe"))
+    found = _or(list[Group](), operator.groups.all, keys.stream)[:_MAX_GROUPS]
+    of_groups = [Keys(stream, as_text(group.name)) for group in found]
+    events = [_or(list[str](), operator.groups.events, each) for each in of_groups]
 
     wanted: dict[bytes, str] = {getattr(keys, name): kind for name, kind in _TYPES.items()}
-    for name, each in of_groups.items():
+    for each, its_events in zip(of_groups, events, strict=True):
         wanted |= {getattr(each, part): kind for part, kind in _GROUP_TYPES.items()}
-        wanted |= {each.inbox(event): "stream" for event in events[name]}
-    types = dict(zip(wanted, broker.types(list(wanted)), strict=True))
+        wanted |= {each.inbox(event): "stream" for event in its_events}
+    types = dict(zip(wanted, checkup.types(list(wanted)), strict=True))
     wrong = {
         as_text(key): (wanted[key], found_type)
         for key, found_type in types.items()
         if found_type not in ("", "none", wanted[key])
     }
 
-    length, first, last = broker.ends(keys)
-    trimmed, keeps = broker.retention(keys)
-    return Facts(
+    length, first, last = checkup.ends(keys)
+    trimmed, keeps = checkup.retention(keys)
+    look = _or(Trimming(), partial(operator.retention.trim, wishes=False), keys, DEFAULT_KEEP_MS, 0)
+    return DoctorFacts(
         stream=stream,
         info=info,
         now_s=now,
@@ -65,43 +72,52 @@ def gather(broker: RedisDoctorBroker, stream: str, dead_after_s: float) -> Facts
         last_s=added_at_s(last),
         trimmed=trimmed,
         keeps=keeps,
-        pins=broker.pins(keys).pins,
-        failed=broker.count_failed(keys),
+        pins=look.pins,
+        failed=_or(0, operator.entries.count, keys.failed),
         groups=tuple(
-            _group(broker, each, int(raw["pending"]), events[each.group_name], now, each.group_name in keeps)
-            for raw, each in zip(found, of_groups.values(), strict=True)
+            _group(operator, each, group.pending, its_events, now, each.group_name in keeps)
+            for group, each, its_events in zip(found, of_groups, events, strict=True)
         ),
         dead_after_s=dead_after_s,
     )
 
 
+def _or(refused: _T, ask: Callable[..., _T], *args: object) -> _T:
+    """The answer; ``refused`` if Redis refuses it: a key of another type, or a right that is missing."""
+    try:
+        return ask(*args)
+    except BrokerUnavailable:
+        raise
+    except BrokerError:
+        return refused
+
+
 def _group(
-    broker: RedisDoctorBroker, keys: Keys, pending: int, events: list[str], now_s: float, wishes: bool
+    operator: RedisOperator, keys: Keys, pending: int, events: list[str], now_s: float, wishes: bool
 ) -> GroupFacts:
-    found = broker.group(keys, [keys.inbox(event) for event in events])
-    due_ms = found["due_ms"]
+    found = operator.checkup.group(keys, [keys.inbox(event) for event in events])
     return GroupFacts(
         name=keys.group_name,
         pending=pending,
         members=tuple(
             MemberFacts(
-                as_text(raw["name"]),
-                raw["pending"],
-                raw["idle"] / 1000,
-                _of_this_release(raw, found["ours"], used=wishes or bool(events)),
+                as_text(member.name),
+                member.pending,
+                member.idle_ms / 1000,
+                _of_this_release(member, found.ours, used=wishes or bool(events)),
             )
-            for raw in found["members"]
+            for member in found.members
         ),
-        longest_idle_s=max((row[2] for row in found["pending"]), default=0) / 1000,
-        most_deliveries=max((row[3] for row in found["pending"]), default=0),
-        delayed=found["delayed"],
-        overdue_s=0.0 if due_ms is None else max(0.0, now_s - due_ms / 1000),
-        paused=found["paused"],
+        longest_idle_s=max((row.idle_ms for row in found.pending), default=0) / 1000,
+        most_deliveries=max((row.deliveries for row in found.pending), default=0),
+        delayed=found.delayed,
+        overdue_s=0.0 if found.due_ms is None else max(0.0, now_s - found.due_ms / 1000),
+        paused=found.paused,
     )
 
 
-def _of_this_release(member: dict[str, Any], ours: set[bytes], *, used: bool) -> bool | None:
-    if member["name"] in ours:
+def _of_this_release(member: GroupMember, ours: set[bytes], *, used: bool) -> bool | None:
+    if member.name in ours:
         return True
     # Only a server that tells ``inactive`` lists who asked an inbox and was given nothing yet.
-    return None if used and "inactive" not in member else False
+    return None if used and member.inactive_ms is None else False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import join
 
-from streamix_queue.admin.doctor.facts import Facts, Finding
+from streamix_queue.admin.doctor.facts import DoctorFacts, Finding
 
 __all__ = ["SERVER_CHECKS"]
 
@@ -13,7 +13,7 @@ _SKEW_S = 5.0
 _NEARLY_FULL = 0.9
 
 
-def kind(facts: Facts) -> Iterator[Finding]:
+def kind(facts: DoctorFacts) -> Iterator[Finding]:
     """Which server it is, and what its kind lacks."""
     info = facts.info
     if not info:
@@ -27,7 +27,7 @@ def kind(facts: Facts) -> Iterator[Finding]:
     yield Finding("server", "ok", f"{name} {version}, {info.get('redis_mode', 'standalone')}", lacks)
 
 
-def persistence(facts: Facts) -> Iterator[Finding]:
+def persistence(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether entries outlive a crash of the server."""
     info = facts.info
     if "aof_enabled" not in info:
@@ -60,7 +60,7 @@ def persistence(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def eviction(facts: Facts) -> Iterator[Finding]:
+def eviction(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether the server throws streams away when its memory is full."""
     policy = facts.info.get("maxmemory_policy", "")
     mend = "redis-cli CONFIG SET maxmemory-policy noeviction"
@@ -75,7 +75,7 @@ def eviction(facts: Facts) -> Iterator[Finding]:
         yield Finding("eviction", "ok", f"Eviction policy is {policy}")
 
 
-def memory(facts: Facts) -> Iterator[Finding]:
+def memory(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether there is a limit, and room below it."""
     info = facts.info
     if "maxmemory" not in info:
@@ -96,7 +96,7 @@ def memory(facts: Facts) -> Iterator[Finding]:
         yield Finding("memory", "ok", f"{100 * used // limit} % of the memory limit is in use")
 
 
-def rights(facts: Facts) -> Iterator[Finding]:
+def rights(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether our user may call what a service needs."""
     if not facts.refused:
         yield Finding("acl", "ok", "This user may call what a service needs")
@@ -116,7 +116,7 @@ def rights(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def clock(facts: Facts) -> Iterator[Finding]:
+def clock(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether clocks agree: due times, ages and ids go by them."""
     ahead = 0.0 if facts.last_s is None else facts.last_s - facts.now_s
     if abs(facts.skew_s) > _SKEW_S:
@@ -131,7 +131,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
     yield Finding("clock", "warn", title, detail, "timedatectl set-ntp true")
 
 
-def replication(facts: Facts) -> Iterator[Finding]:
+def replication(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether this is the server to write to."""
     if facts.info.get("role") == "slave":
         detail = "Writes are refused here, or lost."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from shlex import join, quote
 
-from streamix_queue.admin.doctor.facts import Facts, Finding, GroupFacts
+from streamix_queue.admin.doctor.facts import DoctorFacts, Finding, GroupFacts
 from streamix_queue.core.retention import DEFAULT_KEEP_MS
 
 __all__ = ["STREAM_CHECKS"]
@@ -19,7 +19,7 @@ _NAMED_BY_0_1_0 = re.compile(r".+-[0-9]{1,7}\Z", re.DOTALL)
 _START = "streamix run --help"
 
 
-def there(facts: Facts) -> Iterator[Finding]:
+def there(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether there is a stream at all."""
     if facts.length is None:
         yield Finding("stream", "info", f"There is no stream {facts.stream} yet")
@@ -27,7 +27,7 @@ def there(facts: Facts) -> Iterator[Finding]:
         yield Finding("stream", "ok", f"{facts.length} entries, {len(facts.groups)} group(s)")
 
 
-def types(facts: Facts) -> Iterator[Finding]:
+def types(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether every key of ours is of its type."""
     for key, (wanted, found) in facts.wrong_types.items():
         yield Finding(
@@ -39,7 +39,7 @@ def types(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def bounded(facts: Facts) -> Iterator[Finding]:
+def bounded(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether somebody trims the stream."""
     if any(keep < 0 for keep in facts.keeps.values()):
         whose = ", ".join(sorted(group for group, keep in facts.keeps.items() if keep < 0))
@@ -59,7 +59,7 @@ def bounded(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def pinned(facts: Facts) -> Iterator[Finding]:
+def pinned(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether a group is so far behind that the stream grows for its sake."""
     for pin in facts.pins:
         yield Finding(
@@ -72,7 +72,7 @@ def pinned(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def letters(facts: Facts) -> Iterator[Finding]:
+def letters(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether dead letters wait for somebody."""
     if facts.failed:
         yield Finding(
@@ -84,7 +84,7 @@ def letters(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def members(facts: Facts) -> Iterator[Finding]:
+def members(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether each group has living members, and none that died with work in its hands."""
     for group in facts.groups:
         if not group.members:
@@ -107,7 +107,7 @@ def members(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def old_release(facts: Facts) -> Iterator[Finding]:
+def old_release(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether a member of a group looks like the 0.1.0 release, which drops others' events."""
     for group in facts.groups:
         for member in group.members:
@@ -123,7 +123,7 @@ def old_release(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def stuck(facts: Facts) -> Iterator[Finding]:
+def stuck(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether entries are pending that nobody settles, or that come back again and again."""
     for group in facts.groups:
         found = _stuck(group, facts.dead_after_s)
@@ -140,7 +140,7 @@ def _stuck(group: GroupFacts, after_s: float) -> str:
     return ""
 
 
-def retries(facts: Facts) -> Iterator[Finding]:
+def retries(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether retries are due that nobody schedules; and what is paused."""
     for group in facts.groups:
         if group.overdue_s > _OVERDUE_S:

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamix_queue.broker.protocol import Backlog
-from streamix_queue.broker.redis.groups import Facts, facts_of, latest_events
-from streamix_queue.broker.redis.link import Call, Link, load_script
-from streamix_queue.core.errors import BrokerError
+from streamix_queue.broker.redis.counting import count_between
+from streamix_queue.broker.redis.groups import MAX_EVENTS, Group, ask, latest_events, read_groups
+from streamix_queue.broker.redis.link import Call, Link
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.redis_names import as_text
 
 __all__ = ["slowest_group"]
-
-_COUNT = load_script("count")
-_PAGE = 500
-_MAX_EVENTS = 100
 
 
 @dataclass
@@ -34,14 +31,8 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     lag Redis does not know: before 7.0, or after entries were deleted from the middle.
     """
     key = stream.encode()
-    infos, length = link.calls([("XINFO", "GROUPS", key), ("XLEN", key)])
-    if isinstance(length, BrokerError):
-        raise length
-    if isinstance(infos, BrokerError):
-        if infos.code == "NOKEY":
-            return Backlog("", 0)
-        raise infos
-    groups = [_read(stream, facts) for facts in facts_of(infos)]
+    found, length = ask(link, [("XINFO", "GROUPS", key), ("XLEN", key)])
+    groups = [_read(stream, group) for group in read_groups(found)]
     if not groups:
         return Backlog("", length)
     _add_own_streams(link, groups)
@@ -53,7 +44,8 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     slowest = max(known, key=lambda backlog: backlog.count, default=Backlog("", -1))
     for group in groups:
         if group.lag is None and slowest.count <= enough and group.count + length > slowest.count:
-            undelivered = _undelivered(link, key, group.last_delivered, enough + 1 - group.count)
+            after, most = b"(" + group.last_delivered, enough + 1 - group.count
+            undelivered = count_between(link, key, after, None, enough=most)
             slowest = max(
                 slowest,
                 Backlog(group.keys.group_name, group.count + undelivered),
@@ -62,17 +54,17 @@ def slowest_group(link: Link, stream: str, enough: int) -> Backlog:
     return slowest
 
 
-def _read(stream: str, facts: Facts) -> _Group:
+def _read(stream: str, group: Group) -> _Group:
     # A group of other software may have any name; its keys then are nobody's, and empty.
-    keys = Keys(stream, facts["name"].decode(errors="replace"))
-    return _Group(keys, facts["last-delivered-id"], facts.get("lag"), facts["pending"])
+    keys = Keys(stream, as_text(group.name))
+    return _Group(keys, group.last_delivered_id, group.lag, group.pending)
 
 
 def _add_own_streams(link: Link, groups: Sequence[_Group]) -> None:
     """What groups of this library have put aside: waiting retries, and their inboxes."""
     asked: list[Call] = []
     for group in groups:
-        asked += [("ZCARD", group.keys.delayed), latest_events(group.keys, _MAX_EVENTS)]
+        asked += [("ZCARD", group.keys.delayed), latest_events(group.keys, MAX_EVENTS)]
     answers = link.calls(asked)
     owners: list[_Group] = []
     lengths: list[Call] = []
@@ -80,7 +72,7 @@ def _add_own_streams(link: Link, groups: Sequence[_Group]) -> None:
         group.count += _number(delayed)
         for event in events if isinstance(events, list) else ():
             owners.append(group)
-            lengths.append(("XLEN", group.keys.inbox(event.decode(errors="replace"))))
+            lengths.append(("XLEN", group.keys.inbox(as_text(event))))
     if lengths:
         for group, answer in zip(owners, link.calls(lengths), strict=True):
             group.count += _number(answer)
@@ -89,14 +81,3 @@ def _add_own_streams(link: Link, groups: Sequence[_Group]) -> None:
 def _number(answer: object) -> int:
     """A key of another type holds nothing of ours."""
     return answer if isinstance(answer, int) else 0
-
-
-def _undelivered(link: Link, key: bytes, after: bytes, enough: int) -> int:
-    count = 0
-    while count < enough:
-        page = min(_PAGE, enough - count)
-        found, after = link.script(_COUNT, [key], b"(" + after, "+", page)
-        count += found
-        if found < page:
-            break
-    return count

@@ -16,12 +16,13 @@ from streamix_queue.broker.protocol import (
     Taken,
 )
 from streamix_queue.broker.redis import pauses, retention
-from streamix_queue.broker.redis.groups import group_names, latest_events
+from streamix_queue.broker.redis.groups import groups, latest_events
 from streamix_queue.broker.redis.link import Call, Link, load_script
 from streamix_queue.broker.redis.settle import SettleCalls, script_text
 from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.errors import BrokerError, BrokerRefused, ClusterKeyError, OutOfMemory
 from streamix_queue.core.keys import Keys, hash_tagged
+from streamix_queue.core.redis_names import as_text
 from streamix_queue.core.retention import Trimming
 from streamix_queue.core.wire import outline
 
@@ -144,7 +145,7 @@ class RedisConsumerBroker:
     def due(self, limit: int) -> Due:
         keys = [self._keys.delayed, self._keys.nudge, self._keys.paused]
         members, wait, nudge, paused = self._link.script(_DUE, keys, limit)
-        names = frozenset(event.decode(errors="replace") for event in paused)
+        names = frozenset(map(as_text, paused))
         return Due(members, None if wait < 0 else wait, nudge, names)
 
     def promote(self, members: Sequence[bytes]) -> int:
@@ -177,7 +178,7 @@ class RedisConsumerBroker:
 
     def remove_idle(self, keys: Sequence[bytes], idle_ms: int) -> list[str]:
         names: list[bytes] = self._link.script(_REMOVE_IDLE, keys, self._group, self._consumer, idle_ms)
-        return sorted(name.decode(errors="replace") for name in names)
+        return sorted(map(as_text, names))
 
     def forget_suspects(self, cursor: int, count: int) -> tuple[int, int]:
         keys = self._keys
@@ -277,6 +278,6 @@ def _exists_already(link: Link, key: bytes, group: bytes, error: BrokerError) ->
     if not isinstance(error, (OutOfMemory, BrokerRefused)):
         return False
     try:
-        return group in group_names(link, key)
+        return any(each.name == group for each in groups(link, key))
     except BrokerError:
         return False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from streamix_queue.broker.redis.link import Link, load_script
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.redis_names import as_text
 
 __all__ = ["pause", "paused", "resume"]
 
@@ -28,6 +29,6 @@ def paused(link: Link, keys: Keys) -> dict[str, int]:
     """The paused events of a group, and since when (server ms)."""
     flat: list[bytes] = link.call("HGETALL", keys.paused)
     return {
-        event.decode(errors="replace"): int(since) if since.isdigit() else 0
+        as_text(event): int(since) if since.isdigit() else 0
         for event, since in zip(flat[::2], flat[1::2], strict=True)
     }

@@ -8,6 +8,7 @@ from typing import Any
 from streamix_queue.broker.protocol import Duty
 from streamix_queue.broker.redis.link import Link, load_script
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.redis_names import as_text
 from streamix_queue.core.retention import Pin, Trimming
 
 __all__ = ["take_duty", "trim"]
@@ -41,7 +42,7 @@ def trim(
 
 def _pin(raw: Sequence[Any]) -> Pin:
     group, entry_id, pending, age_ms = raw
-    return Pin(group.decode(errors="replace"), entry_id.decode(), int(age_ms) / 1000, pending)
+    return Pin(as_text(group), entry_id.decode(), int(age_ms) / 1000, pending)
 
 
 def take_duty(link: Link, keys: Keys, consumer: bytes, keep_ms: int | None, ttl_ms: int) -> Duty:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from streamix_queue.admin import Admin
-from streamix_queue.admin.exports import exported
+from streamix_queue.admin.letters.export import exported
 from streamix_queue.cli.shared.exits import Exit, Failure
 from streamix_queue.cli.shared.options import examples, output_option, stream_options
 from streamix_queue.cli.shared.output import document, printable, say, write

@@ -1,0 +1,1 @@
+"""Where one message is, in every group of its stream."""

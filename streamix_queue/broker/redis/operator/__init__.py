@@ -1,0 +1,1 @@
+"""What operators ask of Redis: one class for each subject, all over the one link of a `RedisOperator`."""
