@@ -13,8 +13,9 @@ class Closed(Exception):
 
 
 class Mailbox(Generic[T]):
-    """For any thread, but no signal handler (the lock). Unbounded, so put never blocks: what it holds
-    is bounded by who puts, as what is held is by credits.
+    """For any thread, but no signal handler (the lock).
+
+    Unbounded, so put never blocks: who puts bounds it, as credits do with what is held.
     """
 
     def __init__(self) -> None:
