@@ -49,7 +49,7 @@ class EventLoop:
         return done.result()
 
     def close(self) -> None:
-        """Cancel what still runs, stop the loop and end its thread."""
+        """Stop the loop, cancel what still runs, and end its thread; waits for that for 5 s at most."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
@@ -97,7 +97,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _timeout(error: BaseException, timeout_s: float | None) -> BaseException:
-    """Tell our time limit from a TimeoutError of the handler's own."""
+    """Ours if the time was limited and the error has no text, as asyncio's own: then say so."""
     if timeout_s is None or str(error):
         return error
     return HandlerTimeout(f"the handler ran longer than {timeout_s:g} s")

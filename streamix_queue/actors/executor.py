@@ -96,7 +96,7 @@ class Executor:
 
 
 def _copy(message: StreamMessage) -> StreamMessage:
-    """What the handler gets: were it ours, one that changes it would decide about its own retries."""
+    """A copy: what the handler changes in it must not reach the settler."""
     times = Timestamps(message.timestamps.created_at, message.timestamps.updated_at)
     return StreamMessage(message.id, message.event, message.data, message.retries, times)
 

@@ -25,8 +25,8 @@ _MENDING_S = 0.05
 _PATIENCE_S = 0.2
 _MAKING_ROOM_S = 0.01
 _MAKING_ROOM_LASTS_S = 1.0
-# When little has come, a worker that waits begins at once: woken, it still needs the interpreter and
-# perhaps our core, and would get them only when all our bookkeeping is done.
+# When little has come, the fetcher sleeps for a moment before its bookkeeping: the worker that it has
+# woken needs the interpreter lock, and would get it only afterwards.
 _FEW, _YIELD_S = 4, 1e-6
 
 

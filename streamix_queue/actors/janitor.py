@@ -39,7 +39,7 @@ def look_every(keep_ms: int | None) -> float:
 
 
 class Janitor(BrokerActor):
-    """Every member has one, and one at a time works: of a stream, and of each group.
+    """Each member runs one; by a lock in Redis one of them trims the stream, and one clears up a group.
 
     Nothing depends on it: what is trimmed is decided by the server, in one step with the
     trimming, and what Redis refuses is stated once and left, for messages flow all the same.
@@ -71,7 +71,7 @@ class Janitor(BrokerActor):
         """Wait, then look."""
         if self.rest(self._wait_s):
             return
-        self._wait_s = 0.0  # after an outage soon again, for it lasts until each actor has an answer
+        self._wait_s = 0.0  # after an error at once: an outage is over only when every actor had an answer
         self.run_once()
         self._wait_s = self._a_while()
 

@@ -116,7 +116,7 @@ class Reclaimer(BrokerActor):
     def _redis_was_there(self) -> bool:
         """False if Redis has just come back from an outage, or from standing still.
 
-        Meanwhile nobody could renew, and everything looks abandoned. Its owners try again within
+        Meanwhile nobody could renew, and every lease looks lapsed. The owners try again within
         a second or so: they go first, or each would lose what the others hold.
         """
         asked = time.monotonic()

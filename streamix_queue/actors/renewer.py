@@ -20,8 +20,9 @@ _IDS_PER_CALL = 500
 class Renewer(BrokerActor):
     """Renews every third of a lease, on a thread and a connection of its own.
 
-    So neither a slow settlement nor a blocked read can cost a lease. What can is a handler that
-    holds the GIL for longer than the lease; the fence bounds the damage then.
+    So neither a slow settlement nor a blocked read can cost a lease. What can, if it lasts longer
+    than the lease: an outage, a stopped process, a handler that holds the GIL. The fence bounds
+    the damage then.
     """
 
     def __init__(self, broker: ConsumerBroker, holdings: Holdings) -> None:

@@ -27,7 +27,7 @@ _TRY_AGAIN_S = 1.0
 
 
 class Unconfirmed:
-    """What was sent and not confirmed; touched by the settler thread alone.
+    """What was sent and not confirmed. Owned by the settler's thread.
 
     Handed from one settler to the next, so that a crash forgets nothing.
 

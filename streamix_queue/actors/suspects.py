@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
 from streamix_queue.core.attempt import Failure
+from streamix_queue.core.commands import Fence
 from streamix_queue.core.facts import SuspectStarted
 from streamix_queue.core.outcome import HAND_BACK, PARK, DeadLetter, Outcome, Reason
 from streamix_queue.held.delivery import Delivery
@@ -73,7 +74,8 @@ class Suspects:
         if not lease.young(time.monotonic()):
             self._renew(delivery)
             return
-        fence = lease.fence()
+        # Also if it is pending for nobody by now: to count a start writes no copy of a message.
+        fence = Fence(delivery.entry.key, delivery.entry.id, lease.token, or_absent=True)
         starts = self._broker.suspect(fence)
         if starts and not lease.young(time.monotonic()):
             return  # Redis took its time. Asked again after a renewal, it counts this start only once.

@@ -18,7 +18,7 @@ _POST_AFTER_S = 0.001
 class Worker(Actor):
     """One of the ``concurrency`` threads that run handlers."""
 
-    # A handler may take an hour; what a worker itself does cannot stall.
+    # Not judged: a handler may take an hour.
     progress_deadline = None
 
     def __init__(self, number: int, lanes: Lanes) -> None:

@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Verdict(IntEnum):
-    """What became of a fenced command."""
+    """What became of a command."""
 
     DONE = 1
     DROPPED = 2
@@ -46,8 +46,10 @@ class Fence(msgspec.Struct, frozen=True, gc=False):
         deliveries: The delivery count; with the consumer's name it is the fencing token.
         or_absent: It was pending for nobody while our lease ran, so nobody else can have had it: it was
             trimmed or its group destroyed, and we hold the only copy. If it is pending for nobody
-            still, the command is carried out all the same. To be claimed after the fact only: who
-            reasons "my lease runs, so I may" can be frozen between the reasoning and the command.
+            still, the command is carried out all the same. A command that writes the message elsewhere
+            may claim it after the fact only: who reasons "my lease runs, so I may" can be frozen
+            between the reasoning and the command. What writes no copy of a message (a start that is
+            counted, the marker of a trimmed entry) claims it beforehand.
     """
 
     key: bytes

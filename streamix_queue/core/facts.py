@@ -67,7 +67,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Fact:
-    """Base of all facts. Frozen; safe to keep and to hand to another thread."""
+    """Base of all facts. Frozen; an `Attempt` in one is the consumer's own, and is only to be read."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Fetched(Fact):
 
 @dataclass(frozen=True)
 class Throttled(Fact):
-    """The fetcher waited ``seconds`` until something it holds was settled: no room for more."""
+    """The fetcher waited ``seconds`` for something that it holds to be settled: no room for more."""
 
     seconds: float
 
@@ -167,14 +167,14 @@ class Renewed(Fact):
 
 @dataclass(frozen=True)
 class LeaseLost(Fact):
-    """Another member owns an entry that we hold; our failure of it will not count."""
+    """An entry that we hold is another member's, or may be; our failure of it will not count."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True)
 class Reclaimed(Fact):
-    """Entries that another member left behind were taken over; stated before any of them runs."""
+    """Entries that somebody left behind, perhaps we, were taken over; stated before any of them runs."""
 
     count: int
     attempts: Sequence[Attempt] = ()
@@ -239,7 +239,7 @@ class DeadLetterReplayed(Fact):
 
 @dataclass(frozen=True)
 class BrokerDown(Fact):
-    """Redis cannot be reached; stated once, whatever the number of attempts."""
+    """Redis cannot be reached, or refuses; stated once, whatever the number of attempts."""
 
     error_type: str
     error: str

@@ -81,14 +81,14 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Its event is saturated here: back to the event's inbox, to make room for others."""
+    """Its event is saturated here, or paused: back to the event's inbox."""
 
     name: str = "park"
 
 
 @dataclass(frozen=True, slots=True)
 class HandBack:
-    """Never started: handed back at once, without counting an attempt."""
+    """Never started, or its worker crashed: handed back at once, without counting an attempt."""
 
     name: str = "hand_back"
 

@@ -1,1 +1,1 @@
-"""What a process holds between the read and the settlement, shared by its actors; each part has its lock."""
+"""What a process holds between the read and the settlement. Each part says which lock or thread owns it."""

@@ -40,7 +40,7 @@ class Groups:
         self._ensure(broker, self._start, again=False)
 
     def mend(self, broker: ConsumerBroker) -> None:
-        """A read said that a group is missing.
+        """Redis answered that a group is missing.
 
         It goes on at the beginning of the stream and not at ``$``: what was published since is
         on the stream, and what other members had in hand is known to nobody any more. Entries

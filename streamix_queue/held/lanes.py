@@ -92,7 +92,7 @@ class Share:
 
 
 class Lanes:
-    """Thread-safe: one lock, taken once per batch by those who put and once per share by workers.
+    """Thread-safe: one lock, taken once per batch by those who put and twice per share by workers.
 
     Lanes come and go at run time. They take turns, so that no event waits for another's queue; a
     lane may be limited in how many workers it has at once. A suspect runs alone, see `Quarantine`.

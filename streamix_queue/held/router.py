@@ -16,7 +16,7 @@ __all__ = ["Router"]
 
 
 class Router:
-    """Runs on the threads of fetcher and reclaimer; holds no state of its own."""
+    """Thread-safe, for it has no state of its own: fetcher and reclaimer route at the same time."""
 
     def __init__(
         self,

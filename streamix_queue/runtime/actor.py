@@ -22,8 +22,8 @@ class Actor:
     def __init__(self, name: str) -> None:
         self.name = name
         self.stopping = threading.Event()  # set by any thread
-        self.replaced = False  # owned by the supervisor thread
-        self.last_progress = time.monotonic()  # owned by the actor's thread
+        self.replaced = False  # written by the supervisor's thread, read by any
+        self.last_progress = time.monotonic()  # written by the actor's thread, read by any
 
     def setup(self) -> None:
         """Begin; tried again after a transient error."""

@@ -7,7 +7,9 @@ class Credits:
     """For any thread. What is held is ``limit - free``; overdrawn, free is negative."""
 
     def __init__(self, limit: int) -> None:
-        self._changed = threading.Condition(threading.Lock())  # guards every field below
+        self._changed = threading.Condition(
+            threading.Lock()
+        )  # guards writes; free and limit are read without it
         self._limit = self._free = limit
         self._waiting = 0
         self._woken = False  # kept while nobody waits, or a wake just before a wait is lost

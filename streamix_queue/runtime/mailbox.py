@@ -13,10 +13,13 @@ class Closed(Exception):
 
 
 class Mailbox(Generic[T]):
-    """For any thread, but no signal handler (the lock). Credits bound it, so put never blocks."""
+    """For any thread, but no signal handler (the lock).
+
+    Unbounded, so put never blocks: who puts bounds it, as credits do with what is held.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards every field below
+        self._lock = threading.Lock()  # guards every field below; the length is read without it
         self._arrived = threading.Condition(self._lock)
         self._items: deque[T] = deque()
         self._waiting = 0  # readers asleep: with none, put need not notify

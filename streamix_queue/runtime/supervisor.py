@@ -87,7 +87,7 @@ _Order = _Exit | _Add | _Remove | _Stop
 
 
 class _Child:
-    """Owned by the supervisor thread; others only read the reference ``actor``."""
+    """Owned by the thread of start(), and from run() on by that of run(); others read ``actor`` only."""
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec, self.thread = spec, threading.current_thread()  # until it has its own
@@ -106,7 +106,7 @@ def _crash_of(name: str, error: BaseException) -> ChildCrashed:
 
 
 def _launch(name: str, actor: Actor, exits: Mailbox[_Order]) -> threading.Thread:
-    """The one place that makes a thread: in a fresh context, so no span of ours leaks in."""
+    """Make the thread of an actor, in an empty context: no span of who starts it is current there."""
 
     def live() -> None:
         crash = None

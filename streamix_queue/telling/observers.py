@@ -37,9 +37,9 @@ def fan_out(observers: Sequence[Observer]) -> Notice:
 
 
 class Outage:
-    """Whether Redis serves us, for the process as a whole. Thread-safe.
+    """Whether Redis serves us, for one channel as a whole. Thread-safe.
 
-    Five actors lose their connection in the same moment and try again many times; people want
+    All its actors lose their connection in the same moment and try again many times; people want
     to read that once, and once that it is over: when every actor has had an answer again.
     """
 

@@ -245,3 +245,100 @@ def test_an_event_is_not_crowded_any_more_once_its_mailbox_is_short() -> None:
     assert not hall.crowded("slow")
     hall.put([delivery("fast")])
     waiter.join(5.0)
+
+
+# --- lanes come and go, and channels share them ---------------------------------------------------
+
+
+def test_a_lane_that_is_dropped_gives_back_what_never_started_and_the_others_go_on() -> None:
+    hall = Hall({"a": 2}, concurrency=2)
+    hall.put(deliveries("a", 4))
+    other = Hall({"b": 2}, concurrency=2, lanes=hall.lanes)
+    other.put([delivery("b", 7)])
+    running = hall.next_share(1)
+    in_hand = running.next()
+
+    hall.own.drop()
+
+    (left,) = hall.handed_back()
+    assert in_hand not in left
+    assert len(left) == 3
+    assert hall.lanes.count == 1
+    of_other = other.next_share(2).next()
+    assert of_other is not None
+    assert of_other.event == "b"
+    hall.done(1, running, 1, 0.1)
+    assert hall.take(1, timeout=0.0) is None, "what runs may end, and brings nothing back"
+
+
+def test_a_dropped_lane_takes_its_suspect_along_and_no_others() -> None:
+    hall = Hall({"a": 2}, concurrency=2)
+    other = Hall({"b": 2}, concurrency=2, lanes=hall.lanes)
+    suspect = delivery("b", 7)
+    assert other.put_suspect(suspect)
+
+    hall.own.drop()
+    assert not other.room_for_suspect()
+    other.own.drop()
+
+    assert other.handed_back() == [[suspect]]
+    assert other.room_for_suspect()
+
+
+def test_channels_take_turns_like_events_and_each_gets_its_own_back() -> None:
+    first, second = two_channels()
+    first.put(deliveries("a", 3))
+    second.put(deliveries("a", 3))
+
+    shares = [first.next_share(1), first.next_share(2)]
+    begun = [share.next() for share in shares]
+    left = first.close()
+
+    assert None not in begun
+    assert {share.lane.endings for share in shares} == {first.endings, second.endings}
+    assert len(left) == 2
+    assert [len(each) for each in second.handed_back()] == [2]
+
+
+def test_a_suspect_of_one_channel_runs_alone_in_the_whole_process() -> None:
+    first, second = two_channels()
+    first.put_suspect(delivery("a", 1))
+    second.put([delivery("a", 2)])
+
+    assert first.next_share(1).alone
+    assert first.take(2, timeout=0.0) is None
+    assert not second.put_suspect(delivery("a", 3))
+
+
+def test_the_fullest_lane_makes_room_by_its_own_channel_only() -> None:
+    first, second = two_channels()
+    first.put(deliveries("a", 9))
+    for worker in (1, 3):
+        first.next_share(worker)
+    waiter = threading.Thread(target=lambda: first.take(2, timeout=5.0))
+    waiter.start()
+    while not first.idle():
+        threading.Event().wait(0.001)
+
+    assert second.make_room() == []
+    assert len(first.make_room()) == 4
+    second.put([delivery("a")])
+    waiter.join(5.0)
+
+
+def test_a_pause_is_of_one_channel() -> None:
+    first, second = two_channels()
+    first.put(deliveries("a", 2))
+    second.put(deliveries("a", 2))
+
+    assert len(first.pause(frozenset({"a"}))) == 2
+
+    assert [first.is_paused("a"), second.is_paused("a")] == [True, False]
+    assert second.put([delivery("a", 9)]) == []
+    assert first.depths() == {"a": 0}
+
+
+def two_channels() -> tuple[Hall, Hall]:
+    """Of one process; each with an event of the same name."""
+    first = Hall({"a": 2}, concurrency=4)
+    return first, Hall({"a": 2}, concurrency=4, lanes=first.lanes)

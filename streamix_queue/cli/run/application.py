@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from functools import reduce
 from types import ModuleType
 
@@ -18,7 +19,18 @@ from streamix_queue.composition import probe_this_process
 from streamix_queue.consumer import Consumer
 from streamix_queue.core.redact import redact_text
 
-__all__ = ["load_consumer", "state_of"]
+__all__ = ["load_consumer", "load_consumers", "state_of"]
+
+
+def load_consumers(targets: Sequence[str]) -> list[Consumer]:
+    """Import each, as `load_consumer` does. Raises as that, and `UsageError` for one that is named twice."""
+    consumers: list[Consumer] = []
+    for target in targets:
+        consumer = load_consumer(target)
+        if consumer in consumers:
+            raise click.UsageError(f"{target!r}: that consumer is named twice")
+        consumers.append(consumer)
+    return consumers
 
 
 def load_consumer(target: str) -> Consumer:
@@ -58,10 +70,12 @@ def load_consumer(target: str) -> Consumer:
     return found
 
 
-def state_of(consumer: Consumer) -> State:
-    """How it is, for the service manager."""
+def state_of(consumers: Sequence[Consumer]) -> State:
+    """How they are together, for the service manager."""
     problems, stopping = probe_this_process()
-    return State(started=consumer.running, healthy=not problems, stopping=stopping)
+    return State(
+        started=all(consumer.running for consumer in consumers), healthy=not problems, stopping=stopping
+    )
 
 
 def _import(name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""`streamix run`: an application's consumer, in this process or in several supervised ones."""
+"""`streamix run`: an application's consumers, in this process or in several supervised ones."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _PR_SET_PDEATHSIG = 1
     epilog=examples(
         "streamix run app.workers:consumer",
         "streamix run app.workers:consumer --concurrency 16 --processes 4",
+        "streamix run app.orders:consumer app.invoices:consumer",
     )
 )
-@click.argument("target", metavar="MODULE:CONSUMER")
-@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="In place of the consumer's own.")
+@click.argument("targets", metavar="MODULE:CONSUMER ...", nargs=-1, required=True)
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="In place of each consumer's own.")
 @click.option(
     "--processes",
     type=click.IntRange(1, 1000),
@@ -43,12 +44,17 @@ _PR_SET_PDEATHSIG = 1
 )
 @click.option("--parent", type=int, hidden=True, help="Process that started this one, and that it ends with.")
 def run(
-    target: str, concurrency: int | None, processes: int | None, log_level: str, parent: int | None
+    targets: tuple[str, ...],
+    concurrency: int | None,
+    processes: int | None,
+    log_level: str,
+    parent: int | None,
 ) -> int:
-    """Run the consumer of an application.
+    """Run the consumer of an application, or several in one process.
 
     MODULE:CONSUMER is found from the current directory on: a streamix_queue.Consumer, or a
-    function without arguments that returns one.
+    function without arguments that returns one. Of several each has its own threads, and when
+    one ends, all do.
 
     SIGTERM and Ctrl-C stop it cleanly: running handlers may finish, the rest goes back to the
     group at once, exit code 0. A second signal ends it now. Exit code 70 says that something
@@ -62,23 +68,25 @@ def run(
 
         options = ["--log-level", log_level]
         options += [] if concurrency is None else ["--concurrency", str(concurrency)]
-        return supervise([target, *options], processes)
+        return supervise([*targets, *options], processes)
     # Imported here: the supervisor of several processes does not need redis-py.
-    from streamix_queue.cli.run.application import load_consumer, state_of  # noqa: PLC0415
+    from streamix_queue.cli.run.application import load_consumers, state_of  # noqa: PLC0415
+    from streamix_queue.consumer import run as run_all  # noqa: PLC0415
 
-    consumer = load_consumer(target)
+    consumers = load_consumers(targets)
     if concurrency is not None:
-        consumer.set_concurrency(concurrency)
+        for consumer in consumers:
+            consumer.set_concurrency(concurrency)
     _log_to_stderr(log_level)
     try:
-        with ServiceManager(lambda: state_of(consumer)):
-            consumer.run()
+        with ServiceManager(lambda: state_of(consumers)):
+            run_all(*consumers)
     except BrokerUnavailable as error:
         raise Failure(
             Exit.UNREACHABLE,
             f"cannot reach Redis: {error}",
             "Start one for development with:  streamix server",
-            f"Another one is named by the redis_url that {target} is made with.",
+            f"Another one is named by the redis_url that {' or '.join(targets)} is made with.",
         ) from None
     return Exit.OK
 

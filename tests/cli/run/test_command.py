@@ -147,6 +147,32 @@ def test_it_handles_messages_until_sigterm_and_finishes_what_runs(
     assert "Traceback" not in ended.err
 
 
+def test_several_consumers_run_in_one_process_and_stop_together(
+    start: Start, any_server: Server, stream: str, app: Path, env: dict[str, str]
+) -> None:
+    text = (app / "app.py").read_text().replace('os.environ["APP_STREAM"]', 'os.environ["APP_STREAM"] + "-2"')
+    (app / "other.py").write_text(text)
+    for name in (stream, f"{stream}-2"):
+        with Publisher(any_server.url, name) as publisher:
+            publisher.publish("work", {"n": name[-2:]})
+    command = start("run", "app:consumer", "other:consumer", "--concurrency", "2", cwd=app, env=env)
+    command.wait_for_out("finished", 2)
+
+    command.send(signal.SIGTERM)
+
+    ended = command.wait()
+    assert ended.code == 0
+    processes = {line.split()[1] for line in ended.out.splitlines()}
+    assert len(processes) == 1
+
+
+def test_a_consumer_that_is_named_twice_is_wrong_usage(app: Path, env: dict[str, str]) -> None:
+    ended = streamix("run", "app:consumer", "app:make", cwd=app, env=env)
+
+    assert ended.code == 2
+    assert "named twice" in ended.err
+
+
 def test_ctrl_c_stops_it_as_well(start: Start, app: Path, env: dict[str, str]) -> None:
     command = start("run", "app:consumer", cwd=app, env=env)
     command.wait_for_err("consumer.started")
