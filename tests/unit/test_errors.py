@@ -114,7 +114,6 @@ def test_one_except_catches_what_other_parts_of_the_library_raise_too() -> None:
     assert outside - INSIDE == {
         "streamix_queue.core.errors.Retry",
         "streamix_queue.core.errors.Reject",
-        "streamix_queue.runtime.supervisor.RestartsExceeded",
     }
 
 
