@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,10 +27,9 @@ from streamix_queue.actors.executor import Executor
 from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.facts import ConsumerStarted, Settled
+from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.registration import Registration
-from streamix_queue.held.delivery import Delivery
-from streamix_queue.held.lease import Lease, Terms
 from streamix_queue.telling.observers import fan_out
 from streamix_telemetry import settings
 from streamix_telemetry.process_telemetry import ConsumerTelemetry
@@ -41,8 +41,8 @@ METRICS_BUDGET_NS = 3000
 API_ONLY_BUDGET_NS = 2000
 SDK_FACTOR = 1.3
 
-TERMS = Terms(60.0)
-Work = Callable[[Sequence[Delivery]], None]
+TERMS = Terms(60.0, threading.Lock())
+Work = Callable[[Sequence[Attempt]], None]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -123,18 +123,18 @@ def costs(works: Mapping[str, tuple[Work, bool, int]]) -> dict[str, float]:
     return best
 
 
-def deliveries(count: int, *, carried: bool) -> list[Delivery]:
+def deliveries(count: int, *, carried: bool) -> list[Attempt]:
     now, published = time.perf_counter(), int(time.time() * 1000) - 20
-    made: list[Delivery] = []
+    made: list[Attempt] = []
     for n in range(count):
         entry = Entry(b"s", b"%d-%d" % (published, n), (), 1, "new", now)
-        attempt = Attempt(entry)
+        attempt = Attempt(entry, Lease(entry, TERMS, 1, 0.0))
         attempt.message = StreamMessage(
             "c0ffee00-0000-4000-8000-000000000000", "e", {}, 0, Timestamps("", "")
         )
         attempt.registration = REGISTRATION
         attempt.extras = CARRIED if carried else ()
-        made.append(Delivery(entry, Lease(entry, TERMS, 1, 0.0), attempt))
+        made.append(attempt)
     return made
 
 
@@ -160,11 +160,11 @@ def consumer(*, logs: bool = False, metrics: bool = False, traces: bool = False)
     notice(ConsumerStarted("s", "g", "c", 1, (REGISTRATION,)))
     run = executor.run
 
-    def work(batch: Sequence[Delivery]) -> None:
+    def work(batch: Sequence[Attempt]) -> None:
         for delivery in batch:
             run(delivery)
         now = time.perf_counter()
-        notice(Settled([delivery.attempt for delivery in batch], now, now))
+        notice(Settled(batch, now, now))
 
     return work
 
@@ -175,7 +175,7 @@ def sdk_alone() -> Work:
     base = {f"attribute.{n}": "a value of usual length" for n in range(9)}
     carrier = {name.decode(): value.decode() for name, value in [CARRIED]}
 
-    def work(batch: Sequence[Delivery]) -> None:
+    def work(batch: Sequence[Attempt]) -> None:
         ended: list[Link] = []
         for delivery in batch:
             parent = propagate.extract(carrier, context=context.Context())
@@ -203,7 +203,7 @@ def sdk_alone() -> Work:
     return work
 
 
-def prometheus_client_alone(batch: Sequence[Delivery]) -> None:
+def prometheus_client_alone(batch: Sequence[Attempt]) -> None:
     """What the same counts cost one by one, with children that are looked up once."""
     for _ in batch:
         COUNTER.inc()

@@ -13,13 +13,12 @@ from typing import Any
 import msgspec
 
 from streamix_queue.actors.event_loop import EventLoop
-from streamix_queue.core.attempt import Failure
+from streamix_queue.core.attempt import Attempt, Failure
 from streamix_queue.core.facts import ProcessInterceptor
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import ACK, DeadLetter, Outcome, Reason, decide
 from streamix_queue.core.redact import redact_text
 from streamix_queue.core.registration import Registration
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.telling.interceptors import enter_all, leave_all
 
 __all__ = ["Executor", "describe"]
@@ -52,22 +51,21 @@ class Executor:
         # Chosen once: without telemetry there is nothing of it on the way of a message.
         self._run = self._surrounded if interceptors else self._call
 
-    def run(self, delivery: Delivery) -> None:
+    def run(self, attempt: Attempt) -> None:
         """Run the handler, note when, and close the attempt.
 
         Each delivery has a context of its own, so that what a handler binds ends with it.
         """
-        delivery.attempt.started_at = time.perf_counter()
-        self._new_context().run(self._run, delivery)
+        attempt.started_at = time.perf_counter()
+        self._new_context().run(self._run, attempt)
 
-    def _surrounded(self, delivery: Delivery) -> None:
-        scopes = enter_all(self._openers, delivery.attempt)
-        self._call(delivery)
+    def _surrounded(self, attempt: Attempt) -> None:
+        scopes = enter_all(self._openers, attempt)
+        self._call(attempt)
         if scopes is not None:
             leave_all(scopes)
 
-    def _call(self, delivery: Delivery) -> None:
-        attempt = delivery.attempt
+    def _call(self, attempt: Attempt) -> None:
         registration, message = attempt.registration, attempt.message
         assert registration is not None
         assert message is not None
@@ -84,10 +82,10 @@ class Executor:
             attempt.finished_at = time.perf_counter()
             outcome = self._judge(registration, message.retries, error)
             # Only a dead letter shows a traceback, and to write one takes as long as ten messages.
-            delivery.close(outcome, describe(error, trace=isinstance(outcome, DeadLetter)))
+            attempt.close(outcome, describe(error, trace=isinstance(outcome, DeadLetter)))
         else:
             attempt.finished_at = time.perf_counter()
-            delivery.close(ACK)
+            attempt.close(ACK)
 
     def _judge(self, registration: Registration, retries: int, error: BaseException) -> Outcome:
         if isinstance(error, msgspec.ValidationError) and _from_conversion(error, registration):

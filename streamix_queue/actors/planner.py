@@ -14,7 +14,6 @@ from streamix_queue.core.dead_letter import Origin, dead_letter
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.outcome import Ack, DeadLetter, HandBack, HandOver, Park, RetryLater
 from streamix_queue.core.wire import FailedAttempt, History, for_retry, history_of, with_history
-from streamix_queue.held.delivery import Delivery
 
 __all__ = ["Planned", "Planner"]
 
@@ -30,7 +29,7 @@ class Planned(msgspec.Struct, eq=False, gc=False):
     """
 
     command: Command
-    deliveries: Sequence[Delivery]
+    attempts: Sequence[Attempt]
     refused: bool = False
     sent_before: bool = False
 
@@ -56,32 +55,32 @@ class Planner:
         self._lease_s = lease_s
 
     def plan(
-        self, deliveries: Sequence[Delivery], *, now: str, new_id: Callable[[], str]
-    ) -> tuple[list[Planned], list[Delivery]]:
-        """The commands for ``deliveries``, and those that need none, for another owns them.
+        self, attempts: Sequence[Attempt], *, now: str, new_id: Callable[[], str]
+    ) -> tuple[list[Planned], list[Attempt]]:
+        """The commands for ``attempts``, and those that need none, for another owns the entry.
 
         Args:
-            deliveries: Each with an outcome.
+            attempts: Each with an outcome.
             now: ISO 8601 text.
             new_id: Makes a UUID for a dead letter.
         """
         planned: list[Planned] = []
-        acks: dict[bytes, list[Delivery]] = {}
-        absolved: list[Delivery] = []
-        handed_back: dict[bytes, list[Delivery]] = {}
-        forgotten: list[Delivery] = []
-        for delivery in deliveries:
-            outcome = delivery.attempt.outcome
+        acks: dict[bytes, list[Attempt]] = {}
+        absolved: list[Attempt] = []
+        handed_back: dict[bytes, list[Attempt]] = {}
+        forgotten: list[Attempt] = []
+        for attempt in attempts:
+            outcome = attempt.outcome
             if isinstance(outcome, Ack):
-                acks.setdefault(delivery.entry.key, []).append(delivery)
-                if delivery.entry.deliveries > 1:
-                    absolved.append(delivery)
-            elif delivery.lease.lost:
-                forgotten.append(delivery)
+                acks.setdefault(attempt.entry.key, []).append(attempt)
+                if attempt.entry.deliveries > 1:
+                    absolved.append(attempt)
+            elif attempt.lease.lost:
+                forgotten.append(attempt)
             elif isinstance(outcome, HandBack):
-                handed_back.setdefault(delivery.entry.key, []).append(delivery)
+                handed_back.setdefault(attempt.entry.key, []).append(attempt)
             else:
-                planned.append(Planned(self._single(delivery, now, new_id), [delivery]))
+                planned.append(Planned(self._single(attempt, now, new_id), [attempt]))
         planned += [
             Planned(commands.Ack(part[0].entry.key, [d.entry.id for d in part]), part)
             for part in _parts(acks)
@@ -105,27 +104,27 @@ class Planner:
         command = planned.command
         if planned.sent_before or not isinstance(command, commands.FENCED) or command.fence.or_absent:
             return False
-        (delivery,) = planned.deliveries
-        if delivery.lease.token != command.fence.deliveries or delivery.lease.lapsed(monotonic):
+        (attempt,) = planned.attempts
+        if attempt.lease.token != command.fence.deliveries or attempt.lease.lapsed(monotonic):
             return False
         planned.command = replace(command, fence=replace(command.fence, or_absent=True))
         return True
 
-    def let_go(self, deliveries: Sequence[Delivery]) -> list[Planned]:
+    def let_go(self, attempts: Sequence[Attempt]) -> list[Planned]:
         """The commands for entries that ended and cannot be settled: they come back after a lease.
 
         With one delivery fewer and no longer suspects, for they killed no process. They settle
         nothing themselves, so no deliveries go with them.
         """
-        by_stream: dict[bytes, list[Delivery]] = {}
-        for delivery in deliveries:
-            by_stream.setdefault(delivery.entry.key, []).append(delivery)
+        by_stream: dict[bytes, list[Attempt]] = {}
+        for attempt in attempts:
+            by_stream.setdefault(attempt.entry.key, []).append(attempt)
         planned = [Planned(commands.HandBack(_fences(each), 0), []) for each in by_stream.values()]
-        suspects = _fences([delivery for delivery in deliveries if delivery.entry.suspect])
+        suspects = _fences([attempt for attempt in attempts if attempt.entry.suspect])
         return [*planned, Planned(commands.Absolve(suspects), [])] if suspects else planned
 
-    def _single(self, delivery: Delivery, now: str, new_id: Callable[[], str]) -> Command:
-        attempt, fence = delivery.attempt, delivery.lease.fence()
+    def _single(self, attempt: Attempt, now: str, new_id: Callable[[], str]) -> Command:
+        fence = attempt.lease.fence()
         outcome = attempt.outcome
         if isinstance(outcome, RetryLater):
             return self._retry_later(attempt, fence, outcome, now)
@@ -175,12 +174,12 @@ def _history(attempt: Attempt) -> History:
     return history
 
 
-def _fences(deliveries: Sequence[Delivery]) -> list[Fence]:
-    return [delivery.lease.fence() for delivery in deliveries]
+def _fences(attempts: Sequence[Attempt]) -> list[Fence]:
+    return [attempt.lease.fence() for attempt in attempts]
 
 
-def _parts(by_stream: dict[bytes, list[Delivery]]) -> Iterator[list[Delivery]]:
+def _parts(by_stream: dict[bytes, list[Attempt]]) -> Iterator[list[Attempt]]:
     """What one command can carry: deliveries of one stream, not too many."""
-    for deliveries in by_stream.values():
-        for start in range(0, len(deliveries), _MAX_IDS):
-            yield deliveries[start : start + _MAX_IDS]
+    for attempts in by_stream.values():
+        for start in range(0, len(attempts), _MAX_IDS):
+            yield attempts[start : start + _MAX_IDS]

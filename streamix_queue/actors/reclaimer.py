@@ -144,10 +144,9 @@ class Reclaimer(BrokerActor):
         if not taken:
             return
         held = self._holdings.table.hold(taken, asked_at)
-        attempts = [delivery.attempt for delivery in held]
-        self._notice(Reclaimed(len(taken), attempts, self._lease_ms / 1000, deleted))
-        self._holdings.router.send([delivery for delivery in held if not delivery.entry.suspect])
-        self._suspects.add([delivery for delivery in held if delivery.entry.suspect])
+        self._notice(Reclaimed(len(taken), held, self._lease_ms / 1000, deleted))
+        self._holdings.router.send([attempt for attempt in held if not attempt.entry.suspect])
+        self._suspects.add([attempt for attempt in held if attempt.entry.suspect])
         self._notice(Fetched("reclaim", len(taken)))
 
     def _note_trimmed(self, key: bytes, entry_ids: Sequence[bytes]) -> None:

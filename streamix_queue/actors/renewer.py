@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from streamix_queue.actors.broker_actor import BrokerActor
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.errors import BrokerError, GroupMissing, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Renewed, Trimmed
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.holdings import Holdings
 
 __all__ = ["Renewer"]
@@ -57,11 +57,11 @@ class Renewer(BrokerActor):
         self.answered()
         return kept
 
-    def _renew(self, key: bytes, held: list[Delivery]) -> int:
+    def _renew(self, key: bytes, held: list[Attempt]) -> int:
         # Before the call: the lease counts from when the server acted, which is later.
         asked_at = time.monotonic()
-        tokens = [delivery.lease.token for delivery in held]
-        pairs = [(delivery.entry.id, token) for delivery, token in zip(held, tokens, strict=True)]
+        tokens = [attempt.lease.token for attempt in held]
+        pairs = [(attempt.entry.id, token) for attempt, token in zip(held, tokens, strict=True)]
         try:
             standings = self.broker.renew(key, pairs)
         except GroupMissing:
@@ -70,20 +70,20 @@ class Renewer(BrokerActor):
             self._notice(Renewed(len(held), type(error).__name__))
             raise
         kept = 0
-        for delivery, token, standing in zip(held, tokens, standings, strict=True):
+        for attempt, token, standing in zip(held, tokens, standings, strict=True):
             if standing == Standing.OURS:
-                kept += delivery.lease.renew(token, asked_at)
-            elif delivery.attempt.outcome is None:
+                kept += attempt.lease.renew(token, asked_at)
+            elif attempt.outcome is None:
                 # (One with an outcome may just have been acked: not pending is right then.)
-                self._not_ours(delivery, token, standing, asked_at)
+                self._not_ours(attempt, token, standing, asked_at)
         self._notice(Renewed(len(held)))
         return kept
 
-    def _not_ours(self, delivery: Delivery, token: int, standing: int, asked_at: float) -> None:
-        lease, entry = delivery.lease, delivery.entry
+    def _not_ours(self, attempt: Attempt, token: int, standing: int, asked_at: float) -> None:
+        lease, entry = attempt.lease, attempt.entry
         # Pending for nobody, and our lease had lapsed: another member may well have had it, and ended it.
         if standing == Standing.STOLEN or lease.lapsed(time.monotonic()):
             if lease.lose(token):
-                self._notice(LeaseLost(delivery.attempt))
+                self._notice(LeaseLost(attempt))
         elif lease.adopt(token, asked_at):
             self._notice(Trimmed(entry.key.decode(), entry.id.decode(), held=True))

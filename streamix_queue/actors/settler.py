@@ -16,7 +16,6 @@ from streamix_queue.core.commands import Verdict
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
 from streamix_queue.core.outcome import DROPPED, PARK
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.holdings import Holdings
 from streamix_queue.runtime import Closed
 
@@ -39,7 +38,7 @@ class Unconfirmed:
     """
 
     def __init__(self) -> None:
-        self.ended: list[Delivery] = []
+        self.ended: list[Attempt] = []
         self.planned: list[Planned] = []
         self.refused: list[tuple[float, Planned]] = []
 
@@ -91,7 +90,7 @@ class Settler(BrokerActor):
             lists, due = [], [each for _, each in waiting]
         self._unconfirmed.refused = [(at, each) for at, each in waiting if each not in due]
         self._unconfirmed.planned += due
-        self._unconfirmed.ended += [delivery for ended in lists for delivery in ended]
+        self._unconfirmed.ended += [attempt for ended in lists for attempt in ended]
         if self._unconfirmed.ended:
             self._plan()
 
@@ -106,7 +105,7 @@ class Settler(BrokerActor):
         self._table.remove(forgotten)
 
     def _conclude(self, planned: list[Planned], answers: list[Answer], sent_at: float) -> None:
-        settled: list[Delivery] = []
+        settled: list[Attempt] = []
         missing = False
         for each, answer in zip(planned, answers, strict=True):
             if isinstance(answer, GroupMissing):
@@ -120,28 +119,28 @@ class Settler(BrokerActor):
                 self._not_ours(each, answer)
             else:
                 if answer is Verdict.DROPPED:
-                    each.deliveries[0].attempt.amend(DROPPED)
+                    each.attempts[0].amend(DROPPED)
                 elif isinstance(each.command, commands.RetryLater):
                     self._holdings.retries.ring(each.command.delay_ms / 1000)
-                settled += each.deliveries
+                settled += each.attempts
         if settled:
             self._table.remove(settled)
-            self._notice(Settled(_attempts_of(settled), time.perf_counter(), sent_at))
+            self._notice(Settled(settled, time.perf_counter(), sent_at))
         if missing:
             self._holdings.groups.mend(self.broker)
 
-    def _handed_back(self, planned: Planned, verdicts: Sequence[Verdict]) -> list[Delivery]:
+    def _handed_back(self, planned: Planned, verdicts: Sequence[Verdict]) -> list[Attempt]:
         """What could be handed back; the rest is pending for nobody, so we hold the only copy."""
-        if planned.sent_before or not planned.deliveries or Verdict.GONE not in verdicts:
-            return list(planned.deliveries)
-        back: list[Delivery] = []
-        for delivery, verdict in zip(planned.deliveries, verdicts, strict=True):
-            if verdict is Verdict.GONE and delivery.attempt.message is not None:
+        if planned.sent_before or not planned.attempts or Verdict.GONE not in verdicts:
+            return list(planned.attempts)
+        back: list[Attempt] = []
+        for attempt, verdict in zip(planned.attempts, verdicts, strict=True):
+            if verdict is Verdict.GONE and attempt.message is not None:
                 # The group's inbox takes it, whatever became of its entry.
-                delivery.attempt.amend(PARK)
-                self._unconfirmed.ended.append(delivery)
+                attempt.amend(PARK)
+                self._unconfirmed.ended.append(attempt)
             else:
-                back.append(delivery)
+                back.append(attempt)
         self._plan()
         return back
 
@@ -152,7 +151,7 @@ class Settler(BrokerActor):
         delivery count; if it was not handed back, its lease lapses.
         """
         if isinstance(planned.command, commands.HandBack):
-            self._table.remove(planned.deliveries)
+            self._table.remove(planned.attempts)
             return False
         planned.resend()
         return True
@@ -162,38 +161,28 @@ class Settler(BrokerActor):
         if answer is Verdict.GONE and self._planner.insist(planned, monotonic=time.monotonic()):
             self._unconfirmed.planned.append(planned)
             return
-        self._table.remove(planned.deliveries)
-        for delivery in planned.deliveries:
-            if delivery.lease.lose():
-                self._notice(LeaseLost(delivery.attempt))
+        self._table.remove(planned.attempts)
+        for attempt in planned.attempts:
+            if attempt.lease.lose():
+                self._notice(LeaseLost(attempt))
 
     def _refused(self, planned: Planned, error: Exception) -> None:
         """The entries stay pending and leased, and this is tried again."""
-        if not planned.deliveries:
+        if not planned.attempts:
             return  # bookkeeping only
         waiting = self._unconfirmed.refused
         waiting.append((time.monotonic() + _TRY_AGAIN_S, planned))
         if not planned.refused:
-            self._notice(SettleFailed(planned.deliveries[0].attempt, type(error).__name__, str(error)))
+            self._notice(SettleFailed(planned.attempts[0], type(error).__name__, str(error)))
         planned.refused = True
         # They cost credits: were they to take them all, the healthy messages would stop, too.
         # Let go, an entry comes back when its lease has lapsed, and its handler runs again.
-        while sum(len(each.deliveries) for _, each in waiting) * 2 > self._table.limit:
+        while sum(len(each.attempts) for _, each in waiting) * 2 > self._table.limit:
             _, oldest = waiting.pop(0)
-            self._unconfirmed.planned += self._planner.let_go(oldest.deliveries)
-            self._table.remove(oldest.deliveries)
+            self._unconfirmed.planned += self._planner.let_go(oldest.attempts)
+            self._table.remove(oldest.attempts)
 
     def stop(self) -> None:
         """From any thread: settle what has ended until now, then end."""
         if not self.replaced:  # else a successor reads them
             self._endings.close()
-
-
-def _attempts_of(settled: Sequence[Delivery]) -> list[Attempt]:
-    attempts: list[Attempt] = []
-    for delivery in settled:
-        attempt = delivery.attempt
-        if delivery.lease.lost:
-            attempt.late = True
-        attempts.append(attempt)
-    return attempts

@@ -7,11 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from streamix_queue.broker.protocol import ConsumerBroker, Standing
-from streamix_queue.core.attempt import Failure
+from streamix_queue.core.attempt import Attempt, Failure
 from streamix_queue.core.commands import Fence
 from streamix_queue.core.facts import SuspectStarted
 from streamix_queue.core.outcome import HAND_BACK, PARK, DeadLetter, Outcome, Reason
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.holdings import Holdings
 from streamix_queue.held.lanes import Lanes
 
@@ -36,16 +35,16 @@ class Suspects:
         self._broker = broker
         self._lanes = lanes
         self._holdings = holdings
-        self._waiting: deque[Delivery] = deque()
-        self._last: Delivery | None = None  # the one counted last
+        self._waiting: deque[Attempt] = deque()
+        self._last: Attempt | None = None  # the one counted last
         self._last_ended_at = 0.0  # if it was never run: dead-lettered, handed over or put back at once
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, deliveries: Sequence[Delivery]) -> None:
+    def add(self, attempts: Sequence[Attempt]) -> None:
         """These wait, held and so renewed; not decoded, for even that may kill."""
-        self._waiting.extend(deliveries)
+        self._waiting.extend(attempts)
 
     def hand_back(self) -> None:
         """At the end: another member can have them at once."""
@@ -56,7 +55,7 @@ class Suspects:
         """Not before the end of the last one is in Redis: were the next to kill us, both would be blamed."""
         last = self._last
         if last is not None and self._holdings.table.holds(last):
-            ended_at = last.attempt.finished_at or self._last_ended_at
+            ended_at = last.finished_at or self._last_ended_at
             if (time.perf_counter() - ended_at if ended_at else 0.0) < SETTLE_S:
                 return False
         return self._lanes.room_for_suspect()
@@ -65,59 +64,59 @@ class Suspects:
         """Count the first that waits and start it, if one may be started now."""
         if not self._waiting or not self.may_start():
             return
-        delivery = self._waiting[0]
-        lease = delivery.lease
+        attempt = self._waiting[0]
+        lease = attempt.lease
         if lease.lost:
             self._end(self._waiting.popleft(), HAND_BACK)
             return
         # Counted, it has to be started, and a worker declines what has lapsed.
         if not lease.young(time.monotonic()):
-            self._renew(delivery)
+            self._renew(attempt)
             return
         # Also if it is pending for nobody by now: to count a start writes no copy of a message.
-        fence = Fence(delivery.entry.key, delivery.entry.id, lease.token, or_absent=True)
+        fence = Fence(attempt.entry.key, attempt.entry.id, lease.token, or_absent=True)
         starts = self._broker.suspect(fence)
         if starts and not lease.young(time.monotonic()):
             return  # Redis took its time. Asked again after a renewal, it counts this start only once.
         self._waiting.popleft()
         if starts == 0:
             lease.lose()
-            self._end(delivery, HAND_BACK)
+            self._end(attempt, HAND_BACK)
             return
-        self._last, self._last_ended_at = delivery, 0.0
+        self._last, self._last_ended_at = attempt, 0.0
         if starts >= self._holdings.config.max_deliveries:
-            self._blame(delivery, starts)
+            self._blame(attempt, starts)
         else:
-            self._start(delivery, starts)
+            self._start(attempt, starts)
 
-    def _start(self, delivery: Delivery, starts: int) -> None:
+    def _start(self, attempt: Attempt, starts: int) -> None:
         lanes = self._holdings.lanes
-        self._holdings.notice(SuspectStarted(delivery.attempt, starts))
-        outcome = delivery.attempt.open(self._holdings.registrations)
+        self._holdings.notice(SuspectStarted(attempt, starts))
+        outcome = attempt.open(self._holdings.registrations)
         if outcome is not None:
-            self._end(delivery, outcome)
-        elif not lanes.put_suspect(delivery):
+            self._end(attempt, outcome)
+        elif not lanes.put_suspect(attempt):
             # Paused, or closed meanwhile: we are stopping.
-            self._end(delivery, PARK if lanes.is_paused(delivery.event) else HAND_BACK)
+            self._end(attempt, PARK if lanes.is_paused(attempt.event) else HAND_BACK)
 
-    def _blame(self, delivery: Delivery, starts: int) -> None:
+    def _blame(self, attempt: Attempt, starts: int) -> None:
         # Opened, the letter is readable. Were opening what kills, it is kept raw at the next try.
         if starts == self._holdings.config.max_deliveries:
-            delivery.attempt.open(self._holdings.registrations)
+            attempt.open(self._holdings.registrations)
         text = f"the process died {starts} times while it had this message"
-        delivery.attempt.failure = Failure("Crash", text)
-        self._end(delivery, DeadLetter(Reason.CRASH))
+        attempt.failure = Failure("Crash", text)
+        self._end(attempt, DeadLetter(Reason.CRASH))
 
-    def _end(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         """Settle one that is not run."""
-        if delivery is self._last:
+        if attempt is self._last:
             self._last_ended_at = time.perf_counter()
-        self._holdings.endings.end([delivery], outcome)
+        self._holdings.endings.end([attempt], outcome)
 
-    def _renew(self, delivery: Delivery) -> None:
-        lease, asked_at = delivery.lease, time.monotonic()
+    def _renew(self, attempt: Attempt) -> None:
+        lease, asked_at = attempt.lease, time.monotonic()
         token, lapsed = lease.token, lease.lapsed(asked_at)
-        (standing,) = self._broker.renew(delivery.entry.key, [(delivery.entry.id, token)])
+        (standing,) = self._broker.renew(attempt.entry.key, [(attempt.entry.id, token)])
         if standing == Standing.OURS or (standing == Standing.ORPHAN and not lapsed):
             lease.renew(token, asked_at)
         else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.outcome import HAND_BACK
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.endings import Endings
 from streamix_queue.held.lanes import Lanes, Share
 from streamix_queue.runtime import Actor
@@ -26,10 +26,10 @@ class Worker(Actor):
         self._number = number
         self._lanes = lanes
         self._share: Share | None = None
-        self._in_hand: Delivery | None = None
+        self._in_hand: Attempt | None = None
 
     @property
-    def in_hand(self) -> Delivery | None:
+    def in_hand(self) -> Attempt | None:
         """The delivery whose handler runs now; for others to look at, not to touch."""
         return self._in_hand
 
@@ -44,22 +44,26 @@ class Worker(Actor):
 
     def _run(self, share: Share) -> tuple[int, float]:
         """Run what is in the share; (how many ran, seconds in all)."""
-        run, endings = share.lane.run, share.lane.endings
-        finished: list[Delivery] = []
+        run, endings, monotonic = share.lane.run, share.lane.endings, time.monotonic
+        finished: list[Attempt] = []
         ran, seconds = 0, 0.0
         posted_at = time.perf_counter()
-        while (delivery := share.next()) is not None:
-            self._in_hand = delivery
-            attempt = delivery.attempt
-            if delivery.lease.good(time.monotonic()):
-                run(delivery)
+        left = share.left
+        while left:
+            try:
+                attempt = left.popleft()
+            except IndexError:
+                break  # an idle worker has taken the last
+            self._in_hand = attempt
+            if attempt.lease.good(monotonic()):
+                run(attempt)
                 ran += 1
                 seconds += attempt.finished_at - attempt.started_at
             else:
                 # Another member may be at it already, or will be any moment: not to be started.
-                delivery.lease.lose()
-                delivery.close(HAND_BACK)
-            finished.append(delivery)
+                attempt.lease.lose()
+                attempt.close(HAND_BACK)
+            finished.append(attempt)
             self._in_hand = None
             if attempt.finished_at - posted_at > _POST_AFTER_S:
                 self._post(endings, finished)
@@ -69,7 +73,7 @@ class Worker(Actor):
             self._post(endings, finished)
         return ran, seconds
 
-    def _post(self, endings: Endings, finished: list[Delivery]) -> None:
+    def _post(self, endings: Endings, finished: list[Attempt]) -> None:
         endings.put(finished)
 
     def stop(self) -> None:
@@ -82,8 +86,6 @@ class Worker(Actor):
         """After a crash of ours: what was in hand goes back, and the share ends."""
         share, self._share = self._share, None
         if share is not None:
-            left = [] if self._in_hand is None else [self._in_hand]
-            while (delivery := share.next()) is not None:
-                left.append(delivery)
-            share.lane.endings.hand_back(left)
+            in_hand = [] if self._in_hand is None else [self._in_hand]
+            share.lane.endings.hand_back([*in_hand, *share.take_back()])
             self._lanes.done(self._number, share, 0, 0.0)

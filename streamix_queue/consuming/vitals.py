@@ -51,7 +51,7 @@ def _actor(name: str, actor: Actor | None, now: float) -> ActorVitals:
 
 
 def _running_s(worker: Worker) -> float:
-    delivery = worker.in_hand
-    if delivery is None or not delivery.attempt.started_at or delivery.attempt.finished_at:
+    attempt = worker.in_hand
+    if attempt is None or not attempt.started_at or attempt.finished_at:
         return 0.0
-    return max(0.0, time.perf_counter() - delivery.attempt.started_at)
+    return max(0.0, time.perf_counter() - attempt.started_at)

@@ -1,22 +1,24 @@
-"""An attempt: what becomes of one delivery of an entry, from the decoding to its outcome."""
+"""An attempt: what becomes of an entry that this process holds, from the decoding to its outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.errors import Malformed
+from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.outcome import HAND_OVER, DeadLetter, Outcome, Reason
-from streamix_queue.core.wire import decode, envelope_of
+from streamix_queue.core.wire import MESSAGE, decode_held, envelope_of
 
 if TYPE_CHECKING:
     from streamix_queue.core.registration import Registration
 
-__all__ = ["Attempt", "Failure"]
+__all__ = ["Attempt", "Failure", "unleased"]
 
 
 class Failure(msgspec.Struct, gc=False):
@@ -28,13 +30,15 @@ class Failure(msgspec.Struct, gc=False):
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
-    """Written by one thread at a time, in this order, and closed once.
+    """What goes from the fetcher over a lane and a worker to the settler.
 
-    The fetcher or the reclaimer opens it, a worker runs it and closes it, the settler carries its
-    outcome out. An outcome that comes after it was closed is ignored.
+    Written by one thread at a time, in this order, and closed once: the fetcher or the reclaimer
+    opens it, a worker runs and closes it, the settler carries its outcome out. An outcome that
+    comes after it was closed is ignored. Its lease is another matter, with rules of its own.
 
     Attributes:
         entry: What it is an attempt at.
+        lease: Our hold on the entry.
         raw: The envelope; None until it is opened, or if the entry has none.
         extras: Fields to carry along unchanged (trace context), flat.
         history: The raw ``streamix`` field, None on the shared stream.
@@ -43,12 +47,12 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         started_at, finished_at: ``time.perf_counter()`` around the handler (s), 0 if not run.
         outcome: How it ended; None as long as it is open.
         failure: What was raised.
-        late: Another member owned the entry by the time it was settled.
         trace: ``traceparent`` of its span, for the next attempt to link to.
         span: What an interceptor or observer keeps of it until it is settled.
     """
 
     entry: Entry
+    lease: Lease
     raw: bytes | None = None
     extras: tuple[bytes, ...] = ()
     history: bytes | None = None
@@ -58,18 +62,22 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     finished_at: float = 0.0
     outcome: Outcome | None = None
     failure: Failure | None = None
-    late: bool = False
     trace: str | None = None
     span: object = None
 
     def open(self, registrations: Mapping[str, Registration]) -> Outcome | None:
         """Decode the entry and find its handler; the outcome, if it is not to be run here."""
-        self.raw, self.extras, self.history = envelope_of(self.entry.fields)
-        if self.raw is None:
+        fields = self.entry.fields
+        if len(fields) == 2 and fields[0] == MESSAGE:  # nearly all, and a call saved for each
+            raw: bytes | None = fields[1]
+        else:
+            raw, self.extras, self.history = envelope_of(fields)
+        if raw is None:
             self.failure = Failure("Malformed", "the entry has no field 'message'")
             return DeadLetter(Reason.MALFORMED)
+        self.raw = raw
         try:
-            message = self.message = decode(self.raw, held=True)
+            message = self.message = decode_held(raw)
         except Malformed as error:
             self.failure = Failure("Malformed", str(error))
             return DeadLetter(Reason.MALFORMED)
@@ -79,7 +87,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     def close(self, outcome: Outcome, failure: Failure | None = None) -> bool:
         """End it so; False, and nothing is changed, if it has ended already.
 
-        Where two threads may both want to, see `Delivery.close`.
+        Where another thread may want to as well, both do so under the lock of the lease's terms.
         """
         if self.outcome is not None:
             return False
@@ -109,3 +117,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     def __repr__(self) -> str:
         entry_id = self.entry.id.decode(errors="replace")
         return f"<Attempt {self.number} at {self.event!r} {entry_id}>"
+
+
+def unleased(entry: Entry) -> Attempt:
+    """An attempt at what is pending for nobody, and so has no lease that could be lost: a waiting retry."""
+    return Attempt(entry, Lease(entry, Terms(0.0, nullcontext()), entry.deliveries, 0.0))

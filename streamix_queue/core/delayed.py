@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from streamix_queue.core.attempt import Attempt, Failure
+from streamix_queue.core.attempt import Failure, unleased
 from streamix_queue.core.dead_letter import Origin, dead_letter, unreadable_member
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.errors import Malformed
@@ -65,7 +65,7 @@ def cancelled_letter(retry: Delayed, origin: Origin, letter_id: str, now: str) -
     if not retry.message_id:
         return unreadable_member(retry.member, origin, letter_id, now)
     entry = Entry(b"", retry.source_id.encode(), tuple(unframe(retry.member)[1:]), 1, "inbox", 0.0)
-    attempt = Attempt(entry)
+    attempt = unleased(entry)
     attempt.open({})
     attempt.failure = Failure("Cancelled", f"retry {retry.retries} was cancelled by an operator")
     return dead_letter(attempt, Reason.REJECTED, origin, list(retry.attempts), letter_id, now)

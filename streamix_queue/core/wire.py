@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, cast
 
@@ -35,6 +35,7 @@ __all__ = [
     "build",
     "carrier_fields",
     "decode",
+    "decode_held",
     "encode",
     "envelope_of",
     "envelope_start",
@@ -146,23 +147,28 @@ def encode(message: StreamMessage, *, max_bytes: int) -> bytes:
     return raw
 
 
-def decode(raw: bytes, *, held: bool = False) -> StreamMessage:
+def decode(raw: bytes) -> StreamMessage:
     """The message in an envelope.
-
-    Args:
-        raw: The envelope.
-        held: Whether it is for an `Attempt`, and for no user's hands.
 
     Raises:
         Malformed: not JSON (NaN, bad UTF-8 and lone surrogates included), not the envelope, or
             nested deeper than `MAX_DEPTH`. Of a key that occurs twice the last one counts, as
             in ``json.loads``.
     """
+    return _decoded(raw, _decode_message)
+
+
+def decode_held(raw: bytes) -> StreamMessage:
+    """The same for an `Attempt`, and for no user's hands: see `_Held`. Raises as `decode`."""
+    return _decoded(raw, _decode_held)
+
+
+def _decoded(raw: bytes, decoder: Callable[[bytes], StreamMessage]) -> StreamMessage:
     # Counting is cheap and almost always settles it; only then is the depth itself measured.
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH + 1:
         raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
     try:
-        return _decode_held(raw) if held else _decode_message(raw)
+        return decoder(raw)
     except _UNDECODABLE as error:
         raise Malformed(f"{type(error).__name__}: {error}"[:300]) from None
 

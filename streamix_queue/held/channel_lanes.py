@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from streamix_queue.core.appetite import Appetite, appetite_of
-from streamix_queue.held.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.held.endings import Endings
 from streamix_queue.held.lanes import Lane, Lanes, Run
 
@@ -37,6 +37,7 @@ class ChannelLanes:
         self._own = list(dict.fromkeys(self._lane_of.values()))
         self._crowded: set[Lane] = set()
         self._paused: frozenset[str] = frozenset()
+        self._dropped = False
 
     def appetite(self) -> Appetite:
         """What the fetcher is to read next. Its cost grows with the busy lanes, not with all of them."""
@@ -55,28 +56,28 @@ class ChannelLanes:
                 pace_s=lanes.pace_s,
             )
 
-    def put(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    def put(self, attempts: Sequence[Attempt]) -> Sequence[Attempt]:
         """Into the lanes of their events; returns what was not taken.
 
         That is all if the lanes are closed, and else what is paused, or would wait behind half a
         second of work of its event while other events have idle workers.
         """
         with self._lanes.changed:
-            if self._lanes.closed:
-                return deliveries
-            return self._lanes.put(deliveries, self._lane_of, self._paused)
+            if self.closed:
+                return attempts
+            return self._lanes.put(attempts, self._lane_of, self._paused)
 
-    def put_suspect(self, delivery: Delivery) -> bool:
+    def put_suspect(self, attempt: Attempt) -> bool:
         """To be run alone; False if closed, paused, or if another suspect has not ended yet."""
         with self._lanes.changed:
-            if delivery.event in self._paused:
+            if self._dropped or attempt.event in self._paused:
                 return False
-            return self._lanes.put_suspect(delivery, self._lane_of[delivery.event])
+            return self._lanes.put_suspect(attempt, self._lane_of[attempt.event])
 
     @property
     def closed(self) -> bool:
         """True when nothing more is given out."""
-        return self._lanes.closed
+        return self._lanes.closed or self._dropped
 
     def is_paused(self, event: str) -> bool:
         """True while ``event`` is not to be begun."""
@@ -87,7 +88,7 @@ class ChannelLanes:
         with self._lanes.changed:
             return {lane.name: len(lane.queue) for lane in self._own}
 
-    def make_room(self) -> list[Delivery]:
+    def make_room(self) -> list[Attempt]:
         """The newer half of the fullest lane, when it keeps idle workers from other events.
 
         Nothing unless there are several lanes, for else what is queued does not wait for its own
@@ -109,7 +110,7 @@ class ChannelLanes:
                 lanes.unready(fullest)
             return removed
 
-    def pause(self, events: frozenset[str]) -> list[Delivery]:
+    def pause(self, events: frozenset[str]) -> list[Attempt]:
         """Begin none of these events from now on, and all others; returns what waited of these."""
         with self._lanes.changed:
             self._paused = events
@@ -117,5 +118,7 @@ class ChannelLanes:
 
     def drop(self) -> None:
         """Give out nothing more of this channel, and hand back what was never started of it."""
+        with self._lanes.changed:
+            self._dropped = True
         for lane in self._own:
             self._endings.hand_back(self._lanes.drop(lane))

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.outcome import HAND_BACK, Outcome
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.runtime import Closed, Mailbox
 
 __all__ = ["Endings"]
 
 
-class Endings(Mailbox[Sequence[Delivery]]):
+class Endings(Mailbox[Sequence[Attempt]]):
     """The settler's mailbox: lists of deliveries whose attempts are closed. For any thread.
 
     What is put after it was closed raises `Closed`: those leases lapse, and another member takes
     the entries over.
     """
 
-    def end(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
+    def end(self, attempts: Sequence[Attempt], outcome: Outcome) -> None:
         """Close the attempts of deliveries that are not to be run, all in the same way."""
-        for delivery in deliveries:
-            delivery.close(outcome)
-        if deliveries:
-            self.put(deliveries)
+        for attempt in attempts:
+            attempt.close(outcome)
+        if attempts:
+            self.put(attempts)
 
-    def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+    def hand_back(self, attempts: Sequence[Attempt]) -> None:
         """Of what was never started, when this process is stopping: also after the settler's end."""
         with suppress(Closed):
-            self.end(deliveries, HAND_BACK)
+            self.end(attempts, HAND_BACK)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from streamix_queue.core.appetite import LaneState, share_of_lane
-from streamix_queue.held.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.held.endings import Endings
 from streamix_queue.held.quarantine import Quarantine
 from streamix_queue.runtime import Closed
@@ -18,7 +18,7 @@ __all__ = ["Lane", "Lanes", "Share"]
 
 _SMOOTHING = 0.1
 
-Run = Callable[[Delivery], None]
+Run = Callable[[Attempt], None]
 
 
 class Lane:
@@ -50,7 +50,7 @@ class Lane:
         self.limit = limit
         self.run = run
         self.endings = endings
-        self.queue: deque[Delivery] = deque()
+        self.queue: deque[Attempt] = deque()
         self.running = 0
         self.open = True
         self.ready = False  # in the queue of lanes that a worker may take from
@@ -69,21 +69,21 @@ class Share:
 
     __slots__ = ("alone", "lane", "left")
 
-    def __init__(self, lane: Lane, deliveries: deque[Delivery], *, alone: bool = False) -> None:
+    def __init__(self, lane: Lane, attempts: deque[Attempt], *, alone: bool = False) -> None:
         self.lane = lane
-        self.left = deliveries
+        self.left = attempts
         self.alone = alone
 
-    def next(self) -> Delivery | None:
+    def next(self) -> Attempt | None:
         """The next one to run, None if no more are left. A deque's pop is atomic."""
         try:
             return self.left.popleft()
         except IndexError:
             return None
 
-    def take_back(self) -> list[Delivery]:
+    def take_back(self) -> list[Attempt]:
         """All that its worker has not begun, in order. It may take from the other end meanwhile."""
-        taken: list[Delivery] = []
+        taken: list[Attempt] = []
         with suppress(IndexError):
             while True:
                 taken.append(self.left.pop())
@@ -133,7 +133,7 @@ class Lanes:
             self.count = len(self._lanes)
         return lane
 
-    def drop(self, lane: Lane) -> list[Delivery]:
+    def drop(self, lane: Lane) -> list[Attempt]:
         """Give out nothing more of it; what was never started of it. What runs, runs to its end."""
         with self.changed:
             left = self._withdraw(lane)
@@ -142,7 +142,7 @@ class Lanes:
             self.count = len(self._lanes)
             return left
 
-    def _withdraw(self, lane: Lane) -> list[Delivery]:
+    def _withdraw(self, lane: Lane) -> list[Attempt]:
         left = self._quarantine.withdraw(lambda _, its: its is lane)
         for share in self._shares.values():
             if share.lane is lane:
@@ -155,38 +155,42 @@ class Lanes:
     # --- those who bring --------------------------------------------------------------------
 
     def put(
-        self, deliveries: Sequence[Delivery], lane_of: Mapping[str, Lane], paused: frozenset[str]
-    ) -> list[Delivery]:
+        self, attempts: Sequence[Attempt], lane_of: Mapping[str, Lane], paused: frozenset[str]
+    ) -> list[Attempt]:
         """Into the lanes of their events; returns what was not taken. The caller has the lock.
 
         That is what is paused, and what would wait behind half a second of work of its event
         while other events have idle workers.
         """
-        refused: list[Delivery] = []
+        refused: list[Attempt] = []
+        if paused:
+            refused = [attempt for attempt in attempts if attempt.event in paused]
+            attempts = [attempt for attempt in attempts if attempt.event not in paused]
         choosy = self.count > 1 and self.waiting
         ready = self._ready
-        for delivery in deliveries:
-            event = delivery.attempt.event
-            lane = lane_of[event]
-            if event in paused or (choosy and lane.running >= lane.limit and self._overfull(lane)):
-                refused.append(delivery)
+        for attempt in attempts:
+            message = attempt.message
+            assert message is not None  # what was not decoded goes into no lane
+            lane = lane_of[message.event]
+            if choosy and lane.running >= lane.limit and self._overfull(lane):
+                refused.append(attempt)
                 continue
-            lane.queue.append(delivery)
+            lane.queue.append(attempt)
             if not lane.ready and lane.running < lane.limit:
                 lane.ready = True
                 ready.append(lane)
         if self.waiting and ready:
-            self.changed.notify(min(self.waiting, len(deliveries)))
+            self.changed.notify(min(self.waiting, len(attempts)))
         return refused
 
     def _overfull(self, lane: Lane) -> bool:
         return len(lane.queue) >= 2 * lane.state(time.monotonic()).enough
 
-    def put_suspect(self, delivery: Delivery, lane: Lane) -> bool:
+    def put_suspect(self, attempt: Attempt, lane: Lane) -> bool:
         """To be run alone; False if closed, or if another suspect is here. The caller has the lock."""
         if self.closed or not lane.open or not self._quarantine.has_room:
             return False
-        self._quarantine.enter(delivery, lane, time.monotonic())
+        self._quarantine.enter(attempt, lane, time.monotonic())
         self.changed.notify_all()
         return True
 
@@ -253,9 +257,9 @@ class Lanes:
         if not self._quarantine.has_room:
             begun = self._quarantine.begin(now, others_run=bool(self._shares))
             if begun is not None:
-                delivery, lane = begun
+                attempt, lane = begun
                 self._begin(lane, now)
-                return Share(lane, deque((delivery,)), alone=True)
+                return Share(lane, deque((attempt,)), alone=True)
             if self._quarantine.holds_others_back(now):
                 return None
         if not self._ready:
@@ -283,7 +287,7 @@ class Lanes:
         """Half of what a busy worker has not begun: the one in its hands may take long."""
         for share in self._shares.values():
             if share.left and share.lane.running < share.lane.limit:
-                taken: deque[Delivery] = deque()
+                taken: deque[Attempt] = deque()
                 for _ in range((len(share.left) + 1) // 2):
                     try:
                         taken.appendleft(share.left.pop())
@@ -305,7 +309,7 @@ class Lanes:
         """The lane with most that waits. The caller has the lock."""
         return max(self._lanes, key=lambda lane: len(lane.queue), default=None)
 
-    def withdraw(self, lanes: Sequence[Lane], events: frozenset[str]) -> list[Delivery]:
+    def withdraw(self, lanes: Sequence[Lane], events: frozenset[str]) -> list[Attempt]:
         """What waits of ``events`` in ``lanes``, which are given no more of. The caller has the lock."""
         withdrawn = self._quarantine.withdraw(lambda suspect, lane: lane in lanes and suspect.event in events)
         for share in self._shares.values():
@@ -313,8 +317,8 @@ class Lanes:
             if not share.alone and lane in lanes and (lane.name in events or not lane.name):
                 lane.queue.extendleft(reversed(share.take_back()))
         for lane in lanes:
-            withdrawn += [delivery for delivery in lane.queue if delivery.event in events]
-            lane.queue = deque(delivery for delivery in lane.queue if delivery.event not in events)
+            withdrawn += [attempt for attempt in lane.queue if attempt.event in events]
+            lane.queue = deque(attempt for attempt in lane.queue if attempt.event not in events)
             if not lane.queue:
                 self.unready(lane)
         self.changed.notify_all()
@@ -332,8 +336,8 @@ class Lanes:
             self.closed = True
             left = {lane: self._withdraw(lane) for lane in self._lanes}
             self.changed.notify_all()
-        for lane, deliveries in left.items():
-            lane.endings.hand_back(deliveries)
+        for lane, attempts in left.items():
+            lane.endings.hand_back(attempts)
 
 
 def _smoothed(mean: float | None, value: float, count: int) -> float:

@@ -38,7 +38,7 @@ class Pauses:
         self._paused = now
         withdrawn = self._lanes.pause(now)
         self._endings.end(withdrawn, PARK)
-        parked = Counter(delivery.event for delivery in withdrawn)
+        parked = Counter(attempt.event for attempt in withdrawn)
         for event in sorted(now - before):
             self._notice(EventPaused(event, parked[event]))
         for event in sorted(before - now):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from streamix_queue.held.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 
 __all__ = ["Quarantine"]
 
@@ -27,7 +27,7 @@ class Quarantine(Generic[L]):
 
     def __init__(self, alone_s: float) -> None:
         self._alone_s = alone_s
-        self._waiting: tuple[Delivery, L] | None = None
+        self._waiting: tuple[Attempt, L] | None = None
         self._running = False
         self._since = 0.0  # when the one that is here came in, or began
 
@@ -41,16 +41,16 @@ class Quarantine(Generic[L]):
         """True if there is one that has not begun."""
         return self._waiting is not None
 
-    def enter(self, delivery: Delivery, lane: L, now: float) -> None:
+    def enter(self, attempt: Attempt, lane: L, now: float) -> None:
         """It is to begin as soon as nothing else runs. Only if there is room."""
         assert self.has_room
-        self._waiting, self._since = (delivery, lane), now
+        self._waiting, self._since = (attempt, lane), now
 
     def holds_others_back(self, now: float) -> bool:
         """Whether nothing may begin beside the one that is here."""
         return not self.has_room and now - self._since < self._alone_s
 
-    def begin(self, now: float, *, others_run: bool) -> tuple[Delivery, L] | None:
+    def begin(self, now: float, *, others_run: bool) -> tuple[Attempt, L] | None:
         """The one that waits, if it may begin now."""
         if self._waiting is None or (others_run and now - self._since < self._alone_s):
             return None
@@ -62,12 +62,12 @@ class Quarantine(Generic[L]):
         """The one that ran has ended."""
         self._running = False
 
-    def withdraw(self, wanted: Callable[[Delivery, L], bool]) -> list[Delivery]:
+    def withdraw(self, wanted: Callable[[Attempt, L], bool]) -> list[Attempt]:
         """Take back the one that has not begun, if it is wanted."""
         if self._waiting is None or not wanted(*self._waiting):
             return []
-        (delivery, _), self._waiting = self._waiting, None
-        return [delivery]
+        (attempt, _), self._waiting = self._waiting, None
+        return [attempt]
 
     def late_in(self, now: float) -> float:
         """Seconds until it no longer keeps others waiting; an hour if there is none."""

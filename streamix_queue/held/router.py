@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.outcome import HAND_BACK, PARK
 from streamix_queue.core.registration import Registration
 from streamix_queue.held.channel_lanes import ChannelLanes
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.endings import Endings
 from streamix_queue.held.table import HeldTable
 
@@ -42,18 +42,18 @@ class Router:
         """
         self.send(self._table.hold(entries, proved_at))
 
-    def send(self, deliveries: Sequence[Delivery]) -> None:
+    def send(self, attempts: Sequence[Attempt]) -> None:
         """Open these, which are held, and put them into their lanes; or end them at once."""
-        runnable: list[Delivery] = []
-        ended: list[Delivery] = []
+        runnable: list[Attempt] = []
+        ended: list[Attempt] = []
         registrations = self._registrations
-        for delivery in deliveries:
-            outcome = delivery.attempt.open(registrations)
+        for attempt in attempts:
+            outcome = attempt.open(registrations)
             if outcome is None:
-                runnable.append(delivery)
+                runnable.append(attempt)
             else:
-                delivery.close(outcome)
-                ended.append(delivery)
+                attempt.close(outcome)
+                ended.append(attempt)
         if ended:
             self._endings.put(ended)
         refused = self._lanes.put(runnable)

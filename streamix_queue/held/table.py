@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.entry import Entry
+from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.outcome import HandBack
-from streamix_queue.held.delivery import Delivery
-from streamix_queue.held.lease import Lease, Terms
 from streamix_queue.runtime import Credits
 
 __all__ = ["HeldTable"]
@@ -40,12 +39,12 @@ class HeldTable:
     ) -> None:
         self.arriving = threading.Lock()
         self._lock = threading.Lock()
-        self._terms = Terms(lease_s)
+        self._terms = Terms(lease_s, threading.Lock())
         self._on_suspect_gone = on_suspect_gone
-        self._held: dict[bytes, dict[bytes, Delivery]] = {}
+        self._held: dict[bytes, dict[bytes, Attempt]] = {}
         self._credits = credits_
 
-    def hold(self, entries: Sequence[Entry], proved_at: float) -> list[Delivery]:
+    def hold(self, entries: Sequence[Entry], proved_at: float) -> list[Attempt]:
         """Hold these from now on; the deliveries of those that were not held already.
 
         An entry that is held and delivered again (reclaimed by ourselves after a late renewal,
@@ -58,7 +57,7 @@ class HeldTable:
             proved_at: ``time.monotonic()`` before Redis was asked for them (s).
         """
         terms = self._terms
-        made: list[Delivery] = []
+        made: list[Attempt] = []
         replaced = 0
         with self._lock:
             for entry in entries:
@@ -67,24 +66,24 @@ class HeldTable:
                     held = self._held[entry.key] = {}
                 first = held.get(entry.id)
                 if first is not None:
-                    if not isinstance(first.attempt.outcome, HandBack):
+                    if not isinstance(first.outcome, HandBack):
                         first.lease.take_over(entry, proved_at)
                         continue
                     replaced += 1
-                delivery = Delivery(entry, Lease(entry, terms, entry.deliveries, proved_at), Attempt(entry))
-                held[entry.id] = delivery
-                made.append(delivery)
+                attempt = Attempt(entry, Lease(entry, terms, entry.deliveries, proved_at))
+                held[entry.id] = attempt
+                made.append(attempt)
         self._credits.take(len(made) - replaced)
         return made
 
-    def remove(self, deliveries: Iterable[Delivery]) -> None:
+    def remove(self, deliveries: Iterable[Attempt]) -> None:
         """These are settled, or another's; removing one twice gives no second credit."""
         removed, suspects = 0, False
         with self._lock:
-            for delivery in deliveries:
-                entry = delivery.entry
+            for attempt in deliveries:
+                entry = attempt.entry
                 held = self._held.get(entry.key)
-                if held is not None and held.get(entry.id) is delivery:
+                if held is not None and held.get(entry.id) is attempt:
                     del held[entry.id]
                     removed += 1
                     suspects |= entry.deliveries > 1
@@ -98,16 +97,16 @@ class HeldTable:
         """How many may be held."""
         return self._credits.limit
 
-    def get(self, key: bytes, entry_id: bytes) -> Delivery | None:
+    def get(self, key: bytes, entry_id: bytes) -> Attempt | None:
         """The delivery of an entry that is held, else None."""
         with self._lock:
             return self._held.get(key, {}).get(entry_id)
 
-    def holds(self, delivery: Delivery) -> bool:
+    def holds(self, attempt: Attempt) -> bool:
         """True while ``delivery`` is not settled, and no later delivery of its entry has replaced it."""
-        return self.get(delivery.entry.key, delivery.entry.id) is delivery
+        return self.get(attempt.entry.key, attempt.entry.id) is attempt
 
-    def snapshot(self) -> dict[bytes, list[Delivery]]:
+    def snapshot(self) -> dict[bytes, list[Attempt]]:
         """What is held now, by stream."""
         with self._lock:
             return {key: list(held.values()) for key, held in self._held.items() if held}

@@ -65,7 +65,7 @@ class SettleSpans:
         name, base = self._ack
         if len(acked) == 1:
             attributes = {**base, names.MESSAGE_ID: acked[0].entry.id.decode()}
-            if acked[0].late:
+            if acked[0].lease.lost:
                 attributes[names.SETTLE_OWNED] = False
             self._span(tracer, name, _process_context(acked[0]), attributes, (), start, end)
             return

@@ -21,7 +21,6 @@ from streamix_queue.core.errors import Reject, Retry
 from streamix_queue.core.outcome import ACK, DeadLetter, Reason, RetryLater
 from streamix_queue.core.registration import is_async, takes_message, typed_payload
 from streamix_queue.core.wire import build
-from streamix_queue.held.delivery import Delivery
 from tests.actors.workbench import EVENT, registration
 from tests.held.hall import delivery as delivery_of
 
@@ -33,13 +32,11 @@ def loop() -> Iterator[EventLoop]:
     made.close()
 
 
-def delivery(
-    handler: Callable[..., Any], data: dict[str, Any] | None = None, *, retries: int = 0
-) -> Delivery:
+def attempt(handler: Callable[..., Any], data: dict[str, Any] | None = None, *, retries: int = 0) -> Attempt:
     made = delivery_of(EVENT)
-    made.attempt.message = build(EVENT, data or {}, "id", "now")
-    made.attempt.message.retries = retries
-    made.attempt.registration = replace(
+    made.message = build(EVENT, data or {}, "id", "now")
+    made.message.retries = retries
+    made.registration = replace(
         registration(EVENT),
         handler=handler,
         wants_message=takes_message(handler),
@@ -49,7 +46,7 @@ def delivery(
     return made
 
 
-def run(loop: EventLoop, made: Delivery) -> Delivery:
+def run(loop: EventLoop, made: Attempt) -> Attempt:
     Executor((), loop).run(made)
     return made
 
@@ -57,11 +54,11 @@ def run(loop: EventLoop, made: Delivery) -> Delivery:
 def test_a_handler_that_returns_is_a_success(loop: EventLoop) -> None:
     got: list[Any] = []
 
-    done = run(loop, delivery(got.append, {"a": 1}))
+    done = run(loop, attempt(got.append, {"a": 1}))
 
-    assert done.attempt.outcome is ACK
+    assert done.outcome is ACK
     assert got == [{"a": 1}]
-    assert 0 < done.attempt.started_at <= done.attempt.finished_at
+    assert 0 < done.started_at <= done.finished_at
 
 
 def test_a_handler_with_two_parameters_gets_the_message_too(loop: EventLoop) -> None:
@@ -70,7 +67,7 @@ def test_a_handler_with_two_parameters_gets_the_message_too(loop: EventLoop) -> 
     def handler(data: Any, message: Any) -> None:
         got.append((data, message.id, message.retries))
 
-    run(loop, delivery(handler, {"a": 1}, retries=2))
+    run(loop, attempt(handler, {"a": 1}, retries=2))
 
     assert got == [({"a": 1}, "id", 2)]
 
@@ -80,11 +77,11 @@ def test_whatever_a_handler_raises_is_a_failure_of_it(loop: EventLoop, error: Ba
     def handler(data: Any) -> None:
         raise error
 
-    done = run(loop, delivery(handler))
+    done = run(loop, attempt(handler))
 
-    assert done.attempt.outcome == RetryLater(1000)
-    assert done.attempt.failure is not None
-    assert done.attempt.failure.error_type == type(error).__name__
+    assert done.outcome == RetryLater(1000)
+    assert done.failure is not None
+    assert done.failure.error_type == type(error).__name__
 
 
 def test_retry_and_reject_decide_for_themselves(loop: EventLoop) -> None:
@@ -94,15 +91,15 @@ def test_retry_and_reject_decide_for_themselves(loop: EventLoop) -> None:
     def never(data: Any) -> None:
         raise Reject("no such user")
 
-    assert run(loop, delivery(later)).attempt.outcome == RetryLater(2500)
-    assert run(loop, delivery(never)).attempt.outcome == DeadLetter(Reason.REJECTED)
+    assert run(loop, attempt(later)).outcome == RetryLater(2500)
+    assert run(loop, attempt(never)).outcome == DeadLetter(Reason.REJECTED)
 
 
 def test_the_last_attempt_is_a_dead_letter(loop: EventLoop) -> None:
     def handler(data: Any) -> None:
         raise ValueError
 
-    assert run(loop, delivery(handler, retries=3)).attempt.outcome == DeadLetter(Reason.RETRIES_EXHAUSTED)
+    assert run(loop, attempt(handler, retries=3)).outcome == DeadLetter(Reason.RETRIES_EXHAUSTED)
 
 
 def test_a_coroutine_runs_on_the_one_loop_thread_and_sees_the_callers_context(loop: EventLoop) -> None:
@@ -119,7 +116,7 @@ def test_a_coroutine_runs_on_the_one_loop_thread_and_sees_the_callers_context(lo
             variable.set("bound")
             yield
 
-    Executor((Bound(),), loop).run(delivery(handler))
+    Executor((Bound(),), loop).run(attempt(handler))
 
     assert seen == [("bound", "streamix.event-loop")]
 
@@ -130,9 +127,9 @@ def test_a_coroutine_that_a_plain_handler_returns_is_awaited(loop: EventLoop) ->
     async def work() -> None:
         awaited.append(1)
 
-    done = run(loop, delivery(lambda data: work()))
+    done = run(loop, attempt(lambda data: work()))
 
-    assert done.attempt.outcome is ACK
+    assert done.outcome is ACK
     assert awaited == [1]
 
 
@@ -145,17 +142,17 @@ def test_a_coroutine_past_its_time_is_cancelled_and_counts_as_a_failure(loop: Ev
         finally:
             cancelled.set()
 
-    late = delivery(handler, retries=3)
-    assert late.attempt.registration is not None
-    late.attempt.registration = replace(late.attempt.registration, timeout_s=0.01)
+    late = attempt(handler, retries=3)
+    assert late.registration is not None
+    late.registration = replace(late.registration, timeout_s=0.01)
 
-    assert run(loop, late).attempt.outcome == DeadLetter(Reason.TIMEOUT)
+    assert run(loop, late).outcome == DeadLetter(Reason.TIMEOUT)
     assert cancelled.is_set()
 
 
 def test_a_payload_that_does_not_fit_the_handlers_type_is_invalid_at_once(loop: EventLoop) -> None:
-    assert run(loop, delivery(handle_order, {"amount": "many"})).attempt.outcome == DeadLetter(Reason.INVALID)
-    assert run(loop, delivery(handle_order, {"amount": 3})).attempt.outcome is ACK
+    assert run(loop, attempt(handle_order, {"amount": "many"})).outcome == DeadLetter(Reason.INVALID)
+    assert run(loop, attempt(handle_order, {"amount": 3})).outcome is ACK
 
 
 @dataclass
@@ -175,8 +172,8 @@ def test_what_a_handler_binds_ends_with_its_message(loop: EventLoop) -> None:
         seen.append(variable.get())
         variable.set("dirty")
 
-    run(loop, delivery(handler))
-    run(loop, delivery(handler))
+    run(loop, attempt(handler))
+    run(loop, attempt(handler))
 
     assert seen == ["clean", "clean"]
 
@@ -192,13 +189,13 @@ def test_a_failure_keeps_no_frame_and_so_no_payload(loop: EventLoop) -> None:
         local = data
         raise ValueError(len(local))
 
-    done = delivery(handler)
-    assert done.attempt.message is not None
-    done.attempt.message.data = payload
+    done = attempt(handler)
+    assert done.message is not None
+    done.message.data = payload
     gc.disable()
     try:
         run(loop, done)
-        done.attempt.message.data = {}
+        done.message.data = {}
         del payload
         assert gone() is None
     finally:

@@ -160,16 +160,11 @@ def test_the_garbage_collector_need_not_visit_what_is_held(bench: Workbench) -> 
 
     (held,) = bench.table.snapshot().values()
     gc.collect(0)  # a tuple of bytes is let go when it is looked at for the first time
-    parts = [
-        (each, each.entry, each.lease, each.attempt, each.attempt.message, each.entry.fields) for each in held
-    ]
+    parts = [(each, each.entry, each.lease, each.message, each.entry.fields) for each in held]
 
     assert len(parts) == 3
     assert not any(gc.is_tracked(part) for entry in parts for part in entry)
-    assert all(
-        each.attempt.message is not None and not gc.is_tracked(each.attempt.message.timestamps)
-        for each in held
-    )
+    assert all(each.message is not None and not gc.is_tracked(each.message.timestamps) for each in held)
 
 
 def test_an_entry_that_cannot_be_decoded_is_kept_whole(bench: Workbench) -> None:

@@ -12,11 +12,11 @@ import pytest
 from streamix_queue.actors.reclaimer import Reclaimer
 from streamix_queue.broker.protocol import Answer, Claimed
 from streamix_queue.core import commands
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import Fetched, SuspectStarted, Trimmed
 from streamix_queue.core.outcome import ACK
-from streamix_queue.held.delivery import Delivery
 from tests.actors.workbench import EVENT, LEASE_S, Workbench
 
 
@@ -32,19 +32,19 @@ def settle_all(bench: Workbench) -> None:
     bench.settler().step()
 
 
-def run_suspect(bench: Workbench, reclaimer: Reclaimer) -> Delivery:
+def run_suspect(bench: Workbench, reclaimer: Reclaimer) -> Attempt:
     """Let the one suspect that may run end well."""
     bench.sweeps.ring()
     reclaimer.step()
     share = bench.crew.lanes.take(1, timeout=0.0)
     assert share is not None
-    delivery = share.next()
-    assert delivery is not None
-    delivery.attempt.outcome = ACK
-    bench.endings.put([delivery])
+    attempt = share.next()
+    assert attempt is not None
+    attempt.outcome = ACK
+    bench.endings.put([attempt])
     bench.crew.lanes.done(1, share, 1, 0.001)
     settle_all(bench)
-    return delivery
+    return attempt
 
 
 def test_messages_of_a_dead_member_run_one_at_a_time(bench: Workbench) -> None:
@@ -188,7 +188,7 @@ def test_a_suspect_waits_until_the_end_of_the_one_before_is_in_redis(bench: Work
     assert share is not None
     first = share.next()
     assert first is not None
-    first.attempt.outcome, first.attempt.finished_at = ACK, time.perf_counter()
+    first.outcome, first.finished_at = ACK, time.perf_counter()
     bench.endings.put([first])
     bench.crew.lanes.done(1, share, 1, 0.001)
 

@@ -8,7 +8,7 @@ import pytest
 
 from streamix_queue.broker.protocol import Answer
 from streamix_queue.core import commands
-from streamix_queue.core.attempt import Failure
+from streamix_queue.core.attempt import Attempt, Failure
 from streamix_queue.core.commands import Command
 from streamix_queue.core.errors import BrokerUnavailable, OutOfMemory
 from streamix_queue.core.facts import LeaseLost, Settled, SettleFailed
@@ -23,17 +23,16 @@ from streamix_queue.core.outcome import (
     Reason,
     RetryLater,
 )
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.runtime import Closed
 from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench
 
 LOST = BrokerUnavailable("the reply was lost")
 
 
-def settle(bench: Workbench, deliveries: list[Delivery], outcome: Outcome) -> None:
-    for delivery in deliveries:
-        delivery.attempt.outcome = outcome
-        delivery.attempt.failure = delivery.attempt.failure or Failure("ValueError", "boom")
+def settle(bench: Workbench, deliveries: list[Attempt], outcome: Outcome) -> None:
+    for attempt in deliveries:
+        attempt.outcome = outcome
+        attempt.failure = attempt.failure or Failure("ValueError", "boom")
     bench.endings.put(deliveries)
     bench.settler().step()
 
@@ -64,9 +63,9 @@ def test_a_retry_waits_in_redis_and_comes_back_with_its_id_and_one_retry_more(be
     bench.scheduler().run_once()
     bench.fetcher().step()
     (retried,) = bench.waiting()
-    assert retried.attempt.message is not None
-    assert (retried.attempt.message.id, retried.attempt.message.retries) == (message_id, 1)
-    assert retried.attempt.message.data == {"amount": 3}
+    assert retried.message is not None
+    assert (retried.message.id, retried.message.retries) == (message_id, 1)
+    assert retried.message.data == {"amount": 3}
 
 
 def test_a_dead_letter_is_written_before_its_ack(bench: Workbench) -> None:
@@ -152,7 +151,7 @@ def test_a_lost_reply_writes_neither_twice_nor_never(bench: Workbench, after: bo
     bench.publish()
     bench.publish()
     first, second = bench.deliver()
-    first.attempt.outcome, second.attempt.outcome = DeadLetter(Reason.REJECTED), RetryLater(1000)
+    first.outcome, second.outcome = DeadLetter(Reason.REJECTED), RetryLater(1000)
     bench.endings.put([first, second])
     settler = bench.settler()
     bench.server.fail_next("settle", LOST, after=after)
@@ -171,9 +170,9 @@ def test_a_lost_reply_writes_neither_twice_nor_never(bench: Workbench, after: bo
 
 def test_a_settler_that_crashes_leaves_what_is_unconfirmed_to_the_next(bench: Workbench) -> None:
     bench.publish()
-    (delivery,) = bench.deliver()
-    delivery.attempt.outcome = RetryLater(1000)
-    bench.endings.put([delivery])
+    (attempt,) = bench.deliver()
+    attempt.outcome = RetryLater(1000)
+    bench.endings.put([attempt])
     bench.server.fail_next("settle", LOST)
     with pytest.raises(BrokerUnavailable):
         bench.settler().step()
@@ -188,8 +187,8 @@ def test_what_redis_refuses_stays_pending_and_is_told_once(bench: Workbench) -> 
     bench.publish()
     bench.publish()
     bad, good = bench.deliver()
-    bad.attempt.outcome, good.attempt.outcome = DeadLetter(Reason.REJECTED), ACK
-    bad.attempt.failure = Failure("ValueError", "boom")
+    bad.outcome, good.outcome = DeadLetter(Reason.REJECTED), ACK
+    bad.failure = Failure("ValueError", "boom")
     bench.endings.put([bad, good])
     settler = bench.settler()
     bench.server.full()
@@ -219,13 +218,13 @@ def test_what_redis_refuses_for_long_gives_its_credits_to_healthy_messages(bench
 
 def test_the_failure_of_a_message_whose_group_was_destroyed_is_still_retried(bench: Workbench) -> None:
     bench.publish()
-    (delivery,) = bench.deliver()
+    (attempt,) = bench.deliver()
     with bench.server.data() as store:
         stream, _ = store.group(bench.keys.stream, bench.keys.group)
         stream.groups.clear()
-    delivery.attempt.outcome = RetryLater(0)
-    delivery.attempt.failure = Failure("ValueError", "boom")
-    bench.endings.put([delivery])
+    attempt.outcome = RetryLater(0)
+    attempt.failure = Failure("ValueError", "boom")
+    bench.endings.put([attempt])
     settler = bench.settler()
 
     settler.step()  # pending for nobody, says Redis
@@ -239,18 +238,18 @@ def test_the_failure_of_a_message_that_another_has_handled_meanwhile_is_not_retr
 ) -> None:
     """The process is frozen past its lease at the worst moment: it has decided, and not yet sent."""
     bench.publish()
-    (delivery,) = bench.deliver()
-    delivery.attempt.outcome = RetryLater(0)
-    delivery.attempt.failure = Failure("ValueError", "boom")
-    bench.endings.put([delivery])
+    (attempt,) = bench.deliver()
+    attempt.outcome = RetryLater(0)
+    attempt.failure = Failure("ValueError", "boom")
+    bench.endings.put([attempt])
     settler, peer = bench.settler(), bench.broker("peer")
     send = settler.broker.settle
 
     def frozen_before_it_sends(asked: Sequence[Command]) -> list[Answer]:
         bench.later(LEASE_S + 1)
-        delivery.lease.proved_at -= LEASE_S + 1
-        (taken,) = peer.reclaim(delivery.entry.key, 1, b"0-0", 9).entries
-        peer.settle([commands.Ack(delivery.entry.key, [taken[0]])])
+        attempt.lease.proved_at -= LEASE_S + 1
+        (taken,) = peer.reclaim(attempt.entry.key, 1, b"0-0", 9).entries
+        peer.settle([commands.Ack(attempt.entry.key, [taken[0]])])
         return send(asked)
 
     monkeypatch.setattr(settler.broker, "settle", frozen_before_it_sends)
@@ -265,9 +264,9 @@ def test_a_closed_mailbox_is_emptied_before_the_settler_ends(bench: Workbench) -
     bench.publish()
     bench.publish(OTHER)
     settler = bench.settler()
-    for delivery in bench.deliver():
-        delivery.attempt.outcome = ACK
-        bench.endings.put([delivery])
+    for attempt in bench.deliver():
+        attempt.outcome = ACK
+        bench.endings.put([attempt])
     settler.stop()
 
     settler.step()

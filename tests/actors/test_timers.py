@@ -18,9 +18,9 @@ from tests.actors.workbench import LEASE_S, Workbench
 
 def schedule(bench: Workbench, delay_ms: int) -> None:
     bench.publish()
-    (delivery,) = bench.deliver()
-    delivery.attempt.outcome, delivery.attempt.failure = RetryLater(delay_ms), Failure("ValueError", "boom")
-    bench.endings.put([delivery])
+    (attempt,) = bench.deliver()
+    attempt.outcome, attempt.failure = RetryLater(delay_ms), Failure("ValueError", "boom")
+    bench.endings.put([attempt])
     bench.settler().step()
 
 
@@ -153,7 +153,7 @@ def test_the_answer_about_a_lease_that_was_renewed_otherwise_meanwhile_is_disreg
 def test_an_entry_that_was_just_acked_is_not_taken_for_a_trimmed_one(bench: Workbench) -> None:
     bench.publish()
     (mine,) = bench.deliver()
-    mine.attempt.outcome = ACK
+    mine.outcome = ACK
     bench.me.settle([commands.Ack(bench.keys.stream, [mine.entry.id])])
 
     bench.renewer().run_once()

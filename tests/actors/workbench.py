@@ -17,6 +17,7 @@ from streamix_queue.broker.memory.consumer import MemoryConsumerBroker, MemoryPu
 from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.consuming.channel import Channel
 from streamix_queue.consuming.crew import Crew
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.config import ConsumerConfig
 from streamix_queue.core.dead_letter import Letter, read_letter
@@ -26,7 +27,6 @@ from streamix_queue.core.keys import Keys
 from streamix_queue.core.outcome import Policy
 from streamix_queue.core.registration import Registration
 from streamix_queue.core.wire import MESSAGE, build, encode
-from streamix_queue.held.delivery import Delivery
 
 LEASE_S = 60.0
 EVENT = "order.placed"
@@ -141,17 +141,17 @@ class Workbench:
     def stated(self, kind: type[F]) -> list[F]:
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
-    def waiting(self) -> list[Delivery]:
+    def waiting(self) -> list[Attempt]:
         """What waits in the lanes; they are closed with it, and it is on its way back."""
         before = len(self.endings)
         self.crew.lanes.close()
         lists = self.endings.get_many(1000, 0.0) if len(self.endings) else []
         self.endings.put_many(lists)
-        return [delivery for deliveries in lists[before:] for delivery in deliveries]
+        return [attempt for deliveries in lists[before:] for attempt in deliveries]
 
     # --- the parts ----------------------------------------------------------------------------------
 
-    def deliver(self, count: int = 100) -> list[Delivery]:
+    def deliver(self, count: int = 100) -> list[Attempt]:
         """Read, hold and open entries as the fetcher does; not put into any lane."""
         taken: list[Entry] = []
         asked_at = time.monotonic()
@@ -159,9 +159,9 @@ class Workbench:
             for entry_id, fields in entries:
                 assert fields is not None
                 taken.append(Entry(key, entry_id, tuple(fields), 1, "new", time.perf_counter()))
-        held: list[Delivery] = self.table.hold(taken, asked_at)
-        for delivery in held:
-            delivery.attempt.open(self._registrations)
+        held: list[Attempt] = self.table.hold(taken, asked_at)
+        for attempt in held:
+            attempt.open(self._registrations)
         return held
 
     def fetcher(self, *, name_is_unique: bool = True, batch_size: int | None = None) -> Fetcher:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.entry import Entry
+from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.wire import build
 from streamix_queue.held.channel_lanes import ChannelLanes
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.endings import Endings
 from streamix_queue.held.lanes import Lanes, Share
-from streamix_queue.held.lease import Lease, Terms
 
-TERMS = Terms(60.0)
+TERMS = Terms(60.0, threading.Lock())
 
 
 def entry(number: int = 0, *, key: bytes = b"s", deliveries: int = 1, fields: Iterable[bytes] = ()) -> Entry:
     return Entry(key, b"%d-0" % number, tuple(fields), deliveries, "new", time.perf_counter())
 
 
-def delivery(event: str, number: int = 0, *, deliveries: int = 1) -> Delivery:
+def delivery(event: str, number: int = 0, *, deliveries: int = 1) -> Attempt:
     """A delivery as the router leaves it."""
     made = entry(number, deliveries=deliveries)
-    attempt = Attempt(made)
+    attempt = Attempt(made, Lease(made, TERMS, deliveries, time.monotonic()))
     attempt.message = build(event, {}, str(number), "now")
-    return Delivery(made, Lease(made, TERMS, deliveries, time.monotonic()), attempt)
+    return attempt
 
 
 class Hall:
@@ -52,12 +52,12 @@ class Hall:
         self.take, self.done = self.lanes.take, self.lanes.done
         self.room_for_suspect = self.lanes.room_for_suspect
 
-    def close(self) -> list[Delivery]:
+    def close(self) -> list[Attempt]:
         """What is handed back as the lanes are closed."""
         self.lanes.close()
         return [each for handed_back in self.handed_back() for each in handed_back]
 
-    def handed_back(self) -> list[Sequence[Delivery]]:
+    def handed_back(self) -> list[Sequence[Attempt]]:
         return self.endings.get_many(1000, 0.0)
 
     def idle(self) -> int:

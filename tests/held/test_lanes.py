@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from streamix_queue.held.delivery import Delivery
+from streamix_queue.core.attempt import Attempt
 from streamix_queue.held.lanes import Share
 from streamix_queue.runtime import Closed
 from tests.held.hall import Hall, delivery
 
 
-def deliveries(event: str, count: int) -> list[Delivery]:
+def deliveries(event: str, count: int) -> list[Attempt]:
     return [delivery(event, number) for number in range(count)]
 
 
@@ -261,6 +261,9 @@ def test_a_lane_that_is_dropped_gives_back_what_never_started_and_the_others_go_
     hall.own.drop()
 
     (left,) = hall.handed_back()
+    late = deliveries("a", 2)
+    assert hall.put(late) == late, "nothing more is taken"
+    assert not hall.put_suspect(late[0])
     assert in_hand not in left
     assert len(left) == 3
     assert hall.lanes.count == 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from streamix_queue.core.commands import Fence
+from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.outcome import ACK, HAND_BACK
-from streamix_queue.held.lease import Lease, Terms
 from tests.held.hall import delivery, entry
 
 LASTS_S = 60.0
@@ -15,7 +17,7 @@ AT = 1000.0
 
 @pytest.fixture
 def lease() -> Lease:
-    return Lease(entry(7, deliveries=2), Terms(LASTS_S), 2, AT)
+    return Lease(entry(7, deliveries=2), Terms(LASTS_S, threading.Lock()), 2, AT)
 
 
 def test_it_is_good_for_as_long_as_it_lasts(lease: Lease) -> None:
@@ -77,4 +79,4 @@ def test_a_delivery_is_closed_once_whoever_comes_second() -> None:
 
     assert one.close(HAND_BACK)
     assert not one.close(ACK)
-    assert one.attempt.outcome is HAND_BACK
+    assert one.outcome is HAND_BACK

@@ -7,28 +7,27 @@ from collections import deque
 
 import pytest
 
-from streamix_queue.core.attempt import Attempt
+from streamix_queue.core.attempt import Attempt, unleased
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import EventPaused, EventResumed, SuspectStarted
 from streamix_queue.core.outcome import PARK
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.lanes import Lanes
 from tests.actors.workbench import EVENT, LEASE_S, OTHER, Workbench
 from tests.held.hall import Hall, delivery
 
 
-def deliveries(*events: str) -> list[Delivery]:
+def deliveries(*events: str) -> list[Attempt]:
     return [delivery(event, number) for number, event in enumerate(events)]
 
 
-def names(taken: deque[Delivery] | list[Delivery]) -> list[tuple[str, str]]:
-    return [(each.event, each.attempt.message.id) for each in taken if each.attempt.message is not None]
+def names(taken: deque[Attempt] | list[Attempt]) -> list[tuple[str, str]]:
+    return [(each.event, each.message.id) for each in taken if each.message is not None]
 
 
-def begin_all(lanes: Lanes | Hall) -> list[Delivery]:
+def begin_all(lanes: Lanes | Hall) -> list[Attempt]:
     """Begin all that there is to begin, in share."""
-    begun: list[Delivery] = []
+    begun: list[Attempt] = []
     while (share := lanes.take(1, 0.0)) is not None:
         taken = list(iter(share.next, None))
         assert taken, "an empty share"
@@ -78,8 +77,8 @@ def test_what_a_worker_has_taken_and_not_begun_is_taken_out_too(concurrency: int
 
 def test_nothing_is_lost_or_begun_twice_when_workers_are_at_it() -> None:
     hall = Hall({EVENT: 1, OTHER: 1}, concurrency=1)
-    begun: list[Delivery] = []
-    withdrawn: list[Delivery] = []
+    begun: list[Attempt] = []
+    withdrawn: list[Attempt] = []
     done = threading.Event()
 
     def work() -> None:
@@ -160,7 +159,7 @@ def inbox_ids(bench: Workbench, event: str = EVENT) -> list[str]:
     for key, entries in peer.read([bench.keys.inbox(event)], 1000, 1):
         for entry_id, fields in entries:
             assert fields is not None
-            attempt = Attempt(Entry(key, entry_id, tuple(fields), 1, "inbox", 0.0))
+            attempt = unleased(Entry(key, entry_id, tuple(fields), 1, "inbox", 0.0))
             attempt.open({})
             assert attempt.message is not None
             assert attempt.message.retries == 0
@@ -270,4 +269,4 @@ def test_the_outcome_of_what_is_withdrawn_is_park(bench: Workbench) -> None:
     bench.pauses.apply([EVENT])
 
     (parked,) = bench.endings.get_many(10, 0.0)
-    assert [each.attempt.outcome for each in parked] == [PARK]
+    assert [each.outcome for each in parked] == [PARK]

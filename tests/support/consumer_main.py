@@ -56,7 +56,7 @@ def _about(attempt: Attempt) -> Record:
         "entry_id": attempt.entry.id.decode(),
         "deliveries": attempt.entry.deliveries,
         "source": attempt.entry.source,
-        "lost": attempt.late,
+        "lost": attempt.lease.lost,
     }
 
 

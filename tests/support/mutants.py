@@ -23,11 +23,10 @@ from streamix_queue.broker.redis import settle as redis_settle
 from streamix_queue.broker.redis.link import Script
 from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.entry import Entry
+from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.outcome import ACK
 from streamix_queue.held.channel_lanes import ChannelLanes
-from streamix_queue.held.delivery import Delivery
 from streamix_queue.held.endings import Endings
-from streamix_queue.held.lease import Lease, Terms
 from streamix_queue.held.router import Router
 from streamix_queue.held.table import HeldTable
 
@@ -56,9 +55,9 @@ def _fence_off() -> None:
     _edit(redis_settle, "_DEAD_LETTER", "if blocked(stands, ARGV[5]) then return stands end\n", "")
     plan = Planner.plan
 
-    def plan_all(planner: Planner, deliveries: Sequence[Delivery], **named: Any) -> Any:
-        for delivery in deliveries:
-            delivery.lease.lost = False
+    def plan_all(planner: Planner, deliveries: Sequence[Attempt], **named: Any) -> Any:
+        for attempt in deliveries:
+            attempt.lease.lost = False
         return plan(planner, deliveries, **named)
 
     _patch(Planner, "plan", plan_all)
@@ -68,7 +67,7 @@ def _late_success_dropped() -> None:
     """A success whose lease was lost is thrown away, as a failure is."""
     post = Worker._post
 
-    def drop_lost(worker: Worker, endings: Endings, finished: list[Delivery]) -> None:
+    def drop_lost(worker: Worker, endings: Endings, finished: list[Attempt]) -> None:
         post(worker, endings, [d for d in finished if d.lease.good(time.monotonic())])
 
     _patch(Worker, "_post", drop_lost)
@@ -86,7 +85,7 @@ def _suspects_off() -> None:
 def _suspects_together() -> None:
     """Suspects are counted, and then run beside all others."""
 
-    def put_together(lanes: ChannelLanes, delivery: Delivery) -> bool:
+    def put_together(lanes: ChannelLanes, delivery: Attempt) -> bool:
         return not lanes.put([delivery])
 
     _patch(ChannelLanes, "put_suspect", put_together)
@@ -117,7 +116,7 @@ def _held_twice() -> None:
     """An entry that is in hand and comes back is run a second time."""
     hold = HeldTable.hold
 
-    def hold_again(table: HeldTable, entries: Sequence[Entry], proved_at: float) -> list[Delivery]:
+    def hold_again(table: HeldTable, entries: Sequence[Entry], proved_at: float) -> list[Attempt]:
         held = hold(table, entries, proved_at)
         new = {delivery.entry.id for delivery in held}
         twice = [entry for entry in entries if entry.id not in new]
@@ -126,8 +125,8 @@ def _held_twice() -> None:
     _patch(HeldTable, "hold", hold_again)
 
 
-def _delivery(entry: Entry, terms: Terms, proved_at: float) -> Delivery:
-    return Delivery(entry, Lease(entry, terms, entry.deliveries, proved_at), Attempt(entry))
+def _delivery(entry: Entry, terms: Terms, proved_at: float) -> Attempt:
+    return Attempt(entry, Lease(entry, terms, entry.deliveries, proved_at))
 
 
 def _unconfirmed_forgotten() -> None:

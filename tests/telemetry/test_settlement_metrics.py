@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streamix_queue.core import facts
-from streamix_queue.core.attempt import Attempt
+from streamix_queue.core.attempt import Attempt, unleased
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import ACK
@@ -49,7 +49,7 @@ def _acked(n: int, later_ms: int = 0) -> Attempt:
     now = time.perf_counter()
     published = int((time.time() - 1.0) * 1000)
     entry = Entry(b"s", f"{published + later_ms}-{n}".encode(), (), 1, "new", now - 0.01)
-    attempt = Attempt(entry)
+    attempt = unleased(entry)
     attempt.message = StreamMessage(str(n), "e", {}, 0, Timestamps("", ""))
     attempt.started_at, attempt.finished_at = now, now + 0.002
     attempt.outcome = ACK

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamix_queue.core.attempt import Attempt, Failure
+from streamix_queue.core.attempt import Attempt, Failure, unleased
 from streamix_queue.core.dead_letter import (
     RAW_PREFIX,
     Letter,
@@ -48,7 +48,7 @@ def opened(fields: list[bytes], entry_id: bytes = b"1713982500001-0") -> Attempt
 
 
 def unopened(fields: list[bytes], entry_id: bytes = b"1713982500001-0") -> Attempt:
-    return Attempt(Entry(b"app.events", entry_id, tuple(fields), 1, "new", 0.0))
+    return unleased(Entry(b"app.events", entry_id, tuple(fields), 1, "new", 0.0))
 
 
 def failed(attempt: Attempt, error: str = "no such user") -> Attempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.dead_letter import Origin, read_letter
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.keys import Keys
+from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.outcome import (
     ACK,
     HAND_BACK,
@@ -37,8 +39,6 @@ from streamix_queue.core.wire import (
     history_of,
     with_history,
 )
-from streamix_queue.held.delivery import Delivery
-from streamix_queue.held.lease import Lease, Terms
 from tests.support.json_values import envelope_of_0_1_0, message_with
 
 KEYS = Keys("app.events", "service-a")
@@ -50,7 +50,7 @@ RAW = envelope_of_0_1_0(message_with({"user_id": "123"}, retries=1))
 TRACE = (b"traceparent", b"00-1-2-01")
 ENDINGS: list[Outcome] = [RetryLater(2000), DeadLetter(Reason.REJECTED), HAND_OVER, PARK]
 
-TERMS = Terms(LEASE_S)
+TERMS = Terms(LEASE_S, threading.Lock())
 PLANNER = Planner(KEYS, Origin("app.events", "service-a", "me"), LEASE_S)
 
 _ids = itertools.count(1)
@@ -66,33 +66,33 @@ def delivery(
     orphan: bool = False,
     proved_at: float = MONOTONIC - 1,
     **more: Any,
-) -> Delivery:
+) -> Attempt:
     given = fields or [MESSAGE, RAW, *TRACE]
     entry = Entry(key, b"%d-0" % next(_ids), tuple(given), deliveries, "new", 0.0)
-    attempt = Attempt(entry)
+    attempt = Attempt(entry, Lease(entry, TERMS, deliveries, proved_at, lost, orphan))
     attempt.open({})
     attempt.started_at, attempt.finished_at = 5.0, 5.25
     attempt.failure = Failure("LookupError", "no such user", "Traceback ...")
     attempt.close(outcome)
     for name, value in more.items():
         setattr(attempt, name, value)
-    return Delivery(entry, Lease(entry, TERMS, deliveries, proved_at, lost, orphan), attempt)
+    return attempt
 
 
-def plan(*deliveries: Delivery) -> tuple[list[Planned], list[Delivery]]:
+def plan(*deliveries: Attempt) -> tuple[list[Planned], list[Attempt]]:
     letters = itertools.count(1)
     return PLANNER.plan(deliveries, now=NOW, new_id=lambda: f"letter-{next(letters)}")
 
 
-def only(*deliveries: Delivery) -> Command:
+def only(*deliveries: Attempt) -> Command:
     batches, forgotten = plan(*deliveries)
     assert forgotten == []
     (batch,) = batches
-    assert list(batch.deliveries) == list(deliveries)
+    assert list(batch.attempts) == list(deliveries)
     return batch.command
 
 
-def fence_of(held: Delivery, *, or_absent: bool = False) -> Fence:
+def fence_of(held: Attempt, *, or_absent: bool = False) -> Fence:
     return Fence(held.entry.key, held.entry.id, held.lease.token, or_absent)
 
 
@@ -110,7 +110,7 @@ def test_handled_entries_are_acked_together_for_each_stream() -> None:
         commands.Ack(KEYS.stream, [held.entry.id for held in shared]),
         commands.Ack(INBOX, [held.entry.id for held in inbox]),
     ]
-    assert [list(batch.deliveries) for batch in batches] == [shared, inbox]
+    assert [list(batch.attempts) for batch in batches] == [shared, inbox]
 
 
 @pytest.mark.parametrize("outcome", [ACK, HAND_BACK])
@@ -119,8 +119,8 @@ def test_no_command_carries_more_than_256_entries(outcome: Outcome) -> None:
 
     batches, _ = plan(*held)
 
-    assert [len(batch.deliveries) for batch in batches] == [256, 256, 88]
-    assert [each for batch in batches for each in batch.deliveries] == held
+    assert [len(batch.attempts) for batch in batches] == [256, 256, 88]
+    assert [each for batch in batches for each in batch.attempts] == held
 
 
 def test_a_success_is_acked_also_when_the_lease_was_lost() -> None:
@@ -138,7 +138,7 @@ def test_a_suspect_that_succeeded_is_no_suspect_any_more() -> None:
         commands.Ack(KEYS.stream, [innocent.entry.id, suspect.entry.id]),
         commands.Absolve([fence_of(suspect)]),
     ]
-    assert list(batches[1].deliveries) == [], "the ack settles it"
+    assert list(batches[1].attempts) == [], "the ack settles it"
 
 
 # --- retries ------------------------------------------------------------------------------------------
@@ -355,7 +355,7 @@ def test_what_cannot_be_settled_comes_back_and_is_no_suspect() -> None:
     back = [commands.HandBack([fence_of(each)], 0) for each in held]
     assert [batch.command for batch in batches] == [*back, commands.Absolve([fence_of(held[1])])]
     assert PLANNER.let_go(held[:1])[0].command == back[0]
-    assert not any(batch.deliveries for batch in batches), "they settle nothing"
+    assert not any(batch.attempts for batch in batches), "they settle nothing"
 
 
 # --- all together -----------------------------------------------------------------------------------------
@@ -380,19 +380,19 @@ def named(batch: Planned) -> Sequence[bytes]:
 
 
 @given(st.lists(_held, max_size=30))
-def test_every_delivery_is_settled_once_or_forgotten(held: list[Delivery]) -> None:
+def test_every_delivery_is_settled_once_or_forgotten(held: list[Attempt]) -> None:
     batches, forgotten = plan(*held)
 
-    settled = [each for batch in batches for each in batch.deliveries]
+    settled = [each for batch in batches for each in batch.attempts]
     assert sorted(map(id, [*settled, *forgotten])) == sorted(map(id, held))
-    assert all(each.lease.lost and each.attempt.outcome is not ACK for each in forgotten)
+    assert all(each.lease.lost and each.outcome is not ACK for each in forgotten)
     for batch in batches:
         if not isinstance(batch.command, commands.Absolve):
-            assert list(named(batch)) == [each.entry.id for each in batch.deliveries]
+            assert list(named(batch)) == [each.entry.id for each in batch.attempts]
     absolved = [
         entry_id
         for batch in batches
         if isinstance(batch.command, commands.Absolve)
         for entry_id in named(batch)
     ]
-    assert absolved == [each.entry.id for each in held if each.entry.suspect and each.attempt.outcome is ACK]
+    assert absolved == [each.entry.id for each in held if each.entry.suspect and each.outcome is ACK]

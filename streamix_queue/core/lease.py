@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -23,9 +23,9 @@ class Terms:
 
     __slots__ = ("lasts_s", "lock")
 
-    def __init__(self, lasts_s: float) -> None:
+    def __init__(self, lasts_s: float, lock: AbstractContextManager[object]) -> None:
         self.lasts_s = lasts_s
-        self.lock = threading.Lock()
+        self.lock = lock
 
 
 class Lease(msgspec.Struct, eq=False, gc=False):
