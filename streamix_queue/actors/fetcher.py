@@ -97,7 +97,7 @@ class Fetcher(BrokerActor):
         # A lease counts from before the read: we may have been frozen between reply and here.
         started, asked_at = time.perf_counter(), time.monotonic()
         keys = self._open_streams(appetite.closed)
-        plan = plan_read(
+        most, all_of_them = plan_read(
             free,
             len(keys),
             len(self._full),
@@ -105,13 +105,13 @@ class Fetcher(BrokerActor):
             most=appetite.most,
             since_all_s=asked_at - self._read_all_at,
         )
-        if plan.all:
+        if all_of_them:
             self._read_all_at = asked_at
         else:
             keys = self._full
         try:
             # Alone they are not waited for, since what is due elsewhere would have to wait as well.
-            reply = self.broker.read(keys, plan.most, self._block_ms if plan.all else 1)
+            reply = self.broker.read(keys, most, self._block_ms if all_of_them else 1)
         except BrokerError as error:
             self._may_have_lost_a_reply = isinstance(error, BrokerUnavailable)
             self._polled(0, started, error)
@@ -126,7 +126,7 @@ class Fetcher(BrokerActor):
         self._full = []
         for key, entries in reply:
             taken += len(entries)
-            if len(entries) >= plan.most:
+            if len(entries) >= most:
                 self._full.append(key)
             self._deliver(key, entries, asked_at)
         if 0 < taken <= _FEW and appetite.idle:

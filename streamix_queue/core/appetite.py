@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 from streamix_queue.core.prefetch_rules import FIRST_PREFETCH, MAX_PREFETCH, WORK_AHEAD_S
 
-__all__ = ["Appetite", "LaneState", "ReadPlan", "appetite_of", "enough_queued", "plan_read", "share_of_lane"]
+__all__ = ["PLENTY", "Appetite", "LaneState", "appetite_of", "enough_queued", "plan_read", "share_of_lane"]
+
+PLENTY = 1 << 30
+"""As many as the credits allow."""
 
 # After so long without an end, how long the handlers took before tells nothing any more.
 _SILENT_S = 0.5
@@ -63,8 +66,8 @@ class Appetite(NamedTuple):
 
     Attributes:
         closed: Events whose inbox is not to be read: paused, or with work enough.
-        most: Entries of one stream that are welcome at once; None if any number is. Few only while a
-            slow event keeps its workers busy: what the read brings of it would wait here.
+        most: Entries of one stream that are welcome at once. Few only while a slow event keeps its
+            workers busy, for what the read brings of it would wait here; else `PLENTY`.
         express: Workers are idle while an event has work enough: what they need stands behind it
             on the stream, so it is worth to hold more than the rest would allow.
         idle: Whether workers wait for work.
@@ -72,7 +75,7 @@ class Appetite(NamedTuple):
     """
 
     closed: frozenset[str]
-    most: int | None
+    most: int
     express: bool
     idle: bool
     pace_s: float | None
@@ -91,17 +94,16 @@ def appetite_of(
         pace_s: Mean time of a handler lately (s).
     """
     if not several:
-        return Appetite(paused, None, False, idle, pace_s)
+        return Appetite(paused, PLENTY, False, idle, pace_s)
     closed = set(paused)
-    most: int | None = None
+    most = PLENTY
     saturated = False
     for state in states:
         saturated |= state.saturated
         if state.crowded or state.saturated:
             closed.add(state.name)
         elif state.busy and state.name not in paused and state.enough <= _FEW:
-            welcome = state.enough - state.queued
-            most = welcome if most is None else min(most, welcome)
+            most = min(most, state.enough - state.queued)
     return Appetite(frozenset(closed), most, saturated and idle, idle, pace_s)
 
 
@@ -124,28 +126,18 @@ def share_of_lane(queued: int, idle: int, pace_s: float | None) -> int:
     return max(1, min(_MAX_SHARE, int(by_time), math.ceil(queued / (idle + 1))))
 
 
-class ReadPlan(NamedTuple):
-    """What one read asks for.
-
-    Attributes:
-        most: ``COUNT``, which Redis applies to every stream on its own.
-        all: Whether every open stream is read, or only those that had more than was asked for.
-    """
-
-    most: int
-    all: bool
-
-
 def plan_read(
     free: int,
     streams: int,
     full: int,
     *,
     batch_size: int | None,
-    most: int | None,
+    most: int,
     since_all_s: float,
-) -> ReadPlan:
-    """Split the free credits over the streams of one read.
+) -> tuple[int, bool]:
+    """Split the free credits over the streams of one read: ``COUNT``, and whether all are read.
+
+    Redis applies ``COUNT`` to every stream on its own.
 
     With fewer credits than streams each gets ``COUNT 1``; if several have an entry at that very
     moment, up to ``streams - 1`` are held beyond the credits, and the next read waits for it.
@@ -159,13 +151,11 @@ def plan_read(
         streams: Open streams: the shared one and the inboxes.
         full: Those of them that the last read did not empty.
         batch_size: The user's limit, if any.
-        most: Entries of one stream that are welcome, if not any number.
+        most: Entries of one stream that are welcome.
         since_all_s: Since every open stream was read (s).
     """
-    limit = batch_size or _MAX_READ
-    if most is not None:
-        limit = min(limit, most)
+    limit = min(batch_size or _MAX_READ, most)
     count = max(1, min(free // streams, limit))
     if full and streams > _FEW and count < min(limit, free // full) and since_all_s < _LOOK_AROUND_S:
-        return ReadPlan(max(1, min(free // full, limit)), all=False)
-    return ReadPlan(count, all=True)
+        return max(1, min(free // full, limit)), False
+    return count, True

@@ -16,7 +16,7 @@ from load.payload import EVENT, envelope, payload
 from load.results import Result
 from load.scenarios.consume import FIGURE, measure_rates
 from load.server import LoadServer
-from streamix_queue.core.appetite import plan_read, share_of_lane
+from streamix_queue.core.appetite import PLENTY, plan_read, share_of_lane
 from streamix_queue.core.prefetch_rules import prefetch_for
 from streamix_queue.core.wire import build, decode, encode, envelope_of
 from tests.support.servers import Server
@@ -97,7 +97,7 @@ PURE: dict[str, tuple[Callable[[], object], int]] = {
     "encode": (lambda: encode(build(EVENT, payload(1), "id", "now"), max_bytes=10_000), 75),
     "fields of a plain entry": (lambda: envelope_of(FIELDS[:2]), 6),
     "fields of a traced entry": (lambda: envelope_of(FIELDS), 20),
-    "plan a read": (lambda: plan_read(4000, 3, 0, batch_size=None, most=None, since_all_s=0.0), 8),
+    "plan a read": (lambda: plan_read(4000, 3, 0, batch_size=None, most=PLENTY, since_all_s=0.0), 8),
     "plan a prefetch": (lambda: prefetch_for(1e-5, 8, 260.0), 12),
     "plan a turn": (lambda: share_of_lane(1000, 3, 1e-5), 10),
 }

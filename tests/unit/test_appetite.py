@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamix_queue.core.appetite import Appetite, LaneState, ReadPlan, appetite_of, plan_read, share_of_lane
+from streamix_queue.core.appetite import PLENTY, Appetite, LaneState, appetite_of, plan_read, share_of_lane
 
 paces = st.one_of(st.none(), st.floats(0, 86_400))
 NONE: frozenset[str] = frozenset()
@@ -35,7 +35,7 @@ def appetite(*states: LaneState, paused: frozenset[str] = NONE, several: bool = 
 
 
 def test_with_nothing_to_judge_all_is_welcome() -> None:
-    assert appetite() == Appetite(NONE, None, express=False, idle=True, pace_s=0.1)
+    assert appetite() == Appetite(NONE, PLENTY, express=False, idle=True, pace_s=0.1)
 
 
 def test_an_event_with_a_quarter_of_a_second_of_work_is_not_read_and_others_are_looked_for() -> None:
@@ -53,8 +53,8 @@ def test_of_a_slow_event_only_as_many_are_welcome_as_it_can_do_in_a_quarter_of_a
     assert appetite(lane(queued=0)).most == 2
     assert appetite(lane(queued=1)).most == 1
     assert appetite(lane("a"), lane("b", queued=1)).most == 1
-    assert appetite(lane(pace_s=1e-6)).most is None, "a quick one may have any number"
-    assert appetite(lane(running=0)).most is None, "as long as it has a free worker, too"
+    assert appetite(lane(pace_s=1e-6)).most == PLENTY, "a quick one may have any number"
+    assert appetite(lane(running=0)).most == PLENTY, "as long as it has a free worker, too"
 
 
 def test_a_handler_that_does_not_end_counts_for_as_long_as_it_has_run() -> None:
@@ -66,22 +66,22 @@ def test_a_handler_that_does_not_end_counts_for_as_long_as_it_has_run() -> None:
 def test_where_all_events_share_one_lane_only_a_pause_closes_an_inbox() -> None:
     got = appetite(lane(queued=1000), paused=frozenset({"paused"}), several=False)
 
-    assert got == Appetite(frozenset({"paused"}), None, express=False, idle=True, pace_s=0.1)
+    assert got == Appetite(frozenset({"paused"}), PLENTY, express=False, idle=True, pace_s=0.1)
 
 
 def test_a_paused_event_is_closed_and_says_nothing_about_how_many_are_welcome() -> None:
     assert appetite(lane(), paused=frozenset({"slow"})) == Appetite(
-        frozenset({"slow"}), None, express=False, idle=True, pace_s=0.1
+        frozenset({"slow"}), PLENTY, express=False, idle=True, pace_s=0.1
     )
 
 
 # --- reads ------------------------------------------------------------------------------------------
 
 
-def read(free: int, streams: int, batch_size: int | None = None, most: int | None = None) -> int:
-    plan = plan_read(free, streams, 0, batch_size=batch_size, most=most, since_all_s=0.0)
-    assert plan.all
-    return plan.most
+def read(free: int, streams: int, batch_size: int | None = None, most: int = PLENTY) -> int:
+    count, all_of_them = plan_read(free, streams, 0, batch_size=batch_size, most=most, since_all_s=0.0)
+    assert all_of_them
+    return count
 
 
 def test_no_more_is_asked_for_than_is_welcome() -> None:
@@ -90,17 +90,17 @@ def test_no_more_is_asked_for_than_is_welcome() -> None:
 
 def test_with_a_thousand_events_a_long_stream_is_read_as_with_one() -> None:
     """Fails when the streams that are empty take their share of every read."""
-    alone = plan_read(4096, 1001, 1, batch_size=None, most=None, since_all_s=0.05)
+    alone = plan_read(4096, 1001, 1, batch_size=None, most=PLENTY, since_all_s=0.05)
 
-    assert alone == ReadPlan(512, all=False)
+    assert alone == (512, False)
 
 
 def test_with_a_thousand_events_all_of_them_are_looked_at_ten_times_a_second() -> None:
-    assert plan_read(4096, 1001, 1, batch_size=None, most=None, since_all_s=0.1) == ReadPlan(4, all=True)
+    assert plan_read(4096, 1001, 1, batch_size=None, most=PLENTY, since_all_s=0.1) == (4, True)
 
 
 def test_with_few_events_every_read_is_one_of_all() -> None:
-    assert plan_read(100, 20, 1, batch_size=None, most=None, since_all_s=0.0) == ReadPlan(5, all=True)
+    assert plan_read(100, 20, 1, batch_size=None, most=PLENTY, since_all_s=0.0) == (5, True)
 
 
 @pytest.mark.parametrize(
