@@ -224,7 +224,10 @@ class Lanes:
                 if now >= deadline:
                     return None
                 self.waiting += 1
-                self.changed.wait(min(deadline - now, self._quarantine.late_in(now)))
+                left = deadline - now
+                if not self._quarantine.has_room:
+                    left = min(left, self._quarantine.late_in(now))
+                self.changed.wait(left)
                 self.waiting -= 1
 
     def done(self, worker: int, share: Share, ran: int, seconds: float) -> None:

@@ -23,28 +23,25 @@ class Quarantine(Generic[L]):
 
     Args:
         alone_s: How long a suspect may keep others waiting: for it to begin, and while it runs.
+
+    Attributes:
+        has_room: True if there is no suspect here.
+        waits: True if there is one that has not begun.
     """
 
     def __init__(self, alone_s: float) -> None:
         self._alone_s = alone_s
+        # Plain values: every share that a worker takes looks at them.
+        self.has_room = True
+        self.waits = False
         self._waiting: tuple[Attempt, L] | None = None
-        self._running = False
         self._since = 0.0  # when the one that is here came in, or began
-
-    @property
-    def has_room(self) -> bool:
-        """True if there is no suspect here."""
-        return self._waiting is None and not self._running
-
-    @property
-    def waits(self) -> bool:
-        """True if there is one that has not begun."""
-        return self._waiting is not None
 
     def enter(self, attempt: Attempt, lane: L, now: float) -> None:
         """It is to begin as soon as nothing else runs. Only if there is room."""
         assert self.has_room
         self._waiting, self._since = (attempt, lane), now
+        self.has_room, self.waits = False, True
 
     def holds_others_back(self, now: float) -> bool:
         """Whether nothing may begin beside the one that is here."""
@@ -55,18 +52,19 @@ class Quarantine(Generic[L]):
         if self._waiting is None or (others_run and now - self._since < self._alone_s):
             return None
         begun, self._waiting = self._waiting, None
-        self._running, self._since = True, now
+        self.waits, self._since = False, now
         return begun
 
     def ended(self) -> None:
         """The one that ran has ended."""
-        self._running = False
+        self.has_room = True
 
     def withdraw(self, wanted: Callable[[Attempt, L], bool]) -> list[Attempt]:
         """Take back the one that has not begun, if it is wanted."""
         if self._waiting is None or not wanted(*self._waiting):
             return []
         (attempt, _), self._waiting = self._waiting, None
+        self.has_room, self.waits = True, False
         return [attempt]
 
     def late_in(self, now: float) -> float:

@@ -20,6 +20,7 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer
 from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.publication import Publication
 from streamix_queue.core.redact import redact_text
+from streamix_queue.forks import PerProcess
 from streamix_telemetry import trace_names as names
 from streamix_telemetry.settings import TraceOptions
 from streamix_telemetry.trace_context import CarriedContext, inject
@@ -41,10 +42,13 @@ class PublisherTracing:
 
     def __init__(self, options: TraceOptions, server: Attributes, stream: str) -> None:
         self.options = options
-        self._server, self._stream = server, stream
-        self._host = socket.gethostname()
-        self._pid = 0
-        self.base: Attributes = {}
+        host = socket.gethostname()
+        self._base = PerProcess(lambda: names.base_attributes(server, stream, f"{host}-{os.getpid()}"))
+
+    @property
+    def base(self) -> Attributes:
+        """What every span of this process says; the client's id has the process' number in it."""
+        return self._base.get()
 
     def publishing(self, publication: Publication) -> AbstractContextManager[None] | None:
         """The span of a publish; without a tracer, only the context that there is goes along."""
@@ -52,10 +56,6 @@ class PublisherTracing:
         if tracer is None:
             self._pass_on(publication)
             return None
-        pid = os.getpid()
-        if self._pid != pid:
-            self.base = names.base_attributes(self._server, self._stream, f"{self._host}-{pid}")
-            self._pid = pid  # last, or another thread would use the parent's
         return _Publish(self, tracer, publication)
 
     def _pass_on(self, publication: Publication) -> None:
