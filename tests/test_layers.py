@@ -7,6 +7,7 @@ threads or time, and what runs could be lifted out unchanged.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -137,6 +138,22 @@ def circles(root: Path) -> list[str]:
         if way:
             found.setdefault(frozenset(way), " -> ".join([*way, module]))
     return sorted(found.values())
+
+
+def script_circles(folder: Path) -> list[str]:
+    """The same for the scripts of a folder: by what they import from beside them."""
+    graph = {
+        path.name: set(_BESIDE.findall(path.read_text(encoding="utf-8"))) for path in folder.glob("*.js*")
+    }
+    found: dict[frozenset[str], str] = {}
+    for name in sorted(graph):
+        way = _way_back(graph, name)
+        if way:
+            found.setdefault(frozenset(way), " -> ".join([*way, name]))
+    return sorted(found.values())
+
+
+_BESIDE = re.compile(r"""from '\./([^/']+)'""")
 
 
 def _dotted(path: Path) -> str:
@@ -366,6 +383,14 @@ def test_what_a_layer_needs_is_allowed(tmp_path: Path, name: str, code: str) -> 
     path.write_text(code)
 
     assert violations(tmp_path) == []
+
+
+def test_the_scripts_of_the_preview_are_in_no_circle(tmp_path: Path) -> None:
+    assert script_circles(REPO / "grafana" / "preview") == []
+
+    (tmp_path / "a.jsx").write_text("import { x } from './b.js';")
+    (tmp_path / "b.js").write_text("import { y } from './a.jsx';")
+    assert script_circles(tmp_path) == ["a.jsx -> b.js -> a.jsx"]
 
 
 def test_a_planted_circle_is_found(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 import { dateTime, FieldType, getDisplayProcessor, toDataFrame } from '@grafana/data';
 import { BigValue, Table, TimeSeries } from '@grafana/ui';
 
+import { field } from './fields.js';
 import { Heatmap } from './heatmap.jsx';
 import { tableFrame } from './tables.js';
 
@@ -10,13 +11,6 @@ const LINE = { axisPlacement: 'auto', axisColorMode: 'text', scaleDistribution: 
 export function draw(panel, targets, span, theme, width, height) {
   const kinds = { timeseries: lines, stat: number, table: rows, heatmap: cells };
   return kinds[panel.type](panel, targets, span, theme, width, height);
-}
-
-/** A field as the panel wants its values shown: unit, thresholds, words. */
-export function field(name, type, values, config, theme) {
-  const made = { name, type, values, config: { ...config, displayName: name }, state: {} };
-  made.display = getDisplayProcessor({ field: made, theme, timeZone: 'utc' });
-  return made;
 }
 
 function lines(panel, targets, span, theme, width, height) {

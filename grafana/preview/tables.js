@@ -1,7 +1,7 @@
 // Tables: the answers of all queries, merged by their labels, in the order that the panel gives.
 import { FieldType, toDataFrame } from '@grafana/data';
 
-import { field } from './panels.jsx';
+import { field } from './fields.js';
 
 export function tableFrame(panel, targets, theme) {
   const organize = panel.transformations.find(({ id }) => id === 'organize').options;
