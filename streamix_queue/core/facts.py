@@ -302,9 +302,9 @@ class Draining(Fact):
 
 @dataclass(frozen=True)
 class Drained(Fact):
-    """The consumer has ended. ``abandoned`` handlers were still running."""
+    """The consumer has ended. ``overran`` handlers were still running."""
 
-    abandoned: int
+    overran: int
     seconds: float
 
 

@@ -172,8 +172,8 @@ def _group_created(fact: facts.GroupCreated) -> Line:
 
 
 def _drained(fact: facts.Drained) -> Line:
-    level = logging.ERROR if fact.abandoned else logging.INFO
-    return level, "consumer.stopped", {"abandoned": fact.abandoned, "after_s": round(fact.seconds, 3)}
+    level = logging.ERROR if fact.overran else logging.INFO
+    return level, "consumer.stopped", {"abandoned": fact.overran, "after_s": round(fact.seconds, 3)}
 
 
 def _crashed(fact: facts.ActorCrashed) -> Line:

@@ -60,7 +60,7 @@ class ConsumerMetrics:
             facts.ActorStalled: lambda _: add(catalogue.WORKER_RESTARTS, reason="stuck"),
             facts.StreamTrimmed: self._removed,
             facts.PinsSeen: self._saw_pins,
-            facts.Drained: lambda fact: add(catalogue.SHUTDOWN_ABANDONED_MESSAGES, fact.abandoned),
+            facts.Drained: lambda fact: add(catalogue.SHUTDOWN_ABANDONED_MESSAGES, fact.overran),
         }
 
     def notice(self, fact: facts.Fact) -> None:
