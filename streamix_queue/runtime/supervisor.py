@@ -172,7 +172,9 @@ class Supervisor:
         self._orders.put(_Stop())
 
     def add(self, spec: ChildSpec) -> None:
-        """One more child, soon; ignored once it ends. A name that is taken is an error of run()."""
+        """One more child, soon; ignored once it ends. Raises `ValueError` if the name is taken."""
+        if spec.name in self._children:
+            raise ValueError(f"there is a child {spec.name!r} already")
         self._orders.put(_Add(spec))
 
     def remove(self, name: str) -> None:
@@ -226,8 +228,6 @@ class Supervisor:
         if isinstance(order, _Exit):
             self._on_exit(order)
         elif isinstance(order, _Add):
-            if order.spec.name in self._children:
-                raise ValueError(f"there is a child {order.spec.name!r} already")
             # A new dict: others may be going through the one before.
             child = _Child(order.spec)
             self._children = {**self._children, order.spec.name: child}

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from streamix_queue.runtime import Actor, ChildCrashed, ChildOverran, ChildSpec, ChildStarted
 from tests.runtime.troupe import SOON, GivenUp, Idle, Stubborn, crash, each_time, spec, supervised
 
@@ -109,6 +111,15 @@ def test_removing_what_is_not_there_changes_nothing() -> None:
         running.supervisor.remove("nobody")
         running.supervisor.add(spec("b"))
         running.facts.await_(ChildStarted, 2)
+        running.stop()
+
+    assert running.error is None
+
+
+def test_a_name_that_is_taken_is_refused_where_it_is_given() -> None:
+    with supervised(spec("a")) as running:
+        with pytest.raises(ValueError, match="'a'"):
+            running.supervisor.add(spec("a"))
         running.stop()
 
     assert running.error is None
