@@ -74,8 +74,8 @@ LAYERS = {
     "held": _layer("core runtime telling broker", "msgspec", NO_SOCKETS),
     # Payloads are made what a handler's annotation asks for: with msgspec.
     "actors": _layer("core runtime telling broker held", "msgspec", NO_SOCKETS),
-    "publishing": _layer("forks core runtime telling broker composition", "", NO_SOCKETS),
     "composition": _layer("core telling broker", "streamix_telemetry", NO_SOCKETS),
+    "publishing": _layer("forks core runtime telling broker composition", "", NO_SOCKETS),
     "consuming": _layer("core runtime telling broker held actors composition", "", NO_PROCESSES),
     "admin": _layer("_lazy core telling broker composition", "msgspec", NO_PROCESSES),
     "signals": _layer(""),
