@@ -16,7 +16,7 @@ from .mailbox import Mailbox
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """``build`` makes a fresh actor; what must survive a restart is handed in by the wiring."""
+    """``build`` makes a new actor; what must survive a restart is handed in by the wiring."""
 
     name: str
     build: Callable[[], Actor]
@@ -118,7 +118,7 @@ def _launch(name: str, actor: Actor, exits: Mailbox[_Order]) -> threading.Thread
             exits.put(_Exit(name, actor, crash))
 
     life = contextvars.Context().run
-    # A daemon, lest a stuck child hang the exit: run() stops the others in good order.
+    # A daemon, lest a child that does not end hang the exit: run() stops the others in good order.
     thread = threading.Thread(target=life, args=(live,), name=f"streamix.{name}", daemon=True)
     thread.start()
     return thread
