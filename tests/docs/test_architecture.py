@@ -316,12 +316,8 @@ def test_the_page_says_what_is_so(check: Callable[[str], list[str]]) -> None:
         (keys, "`S:G:upkeep`", "`S:upkeep`", "upkeep is S:G:upkeep"),
         (the_facts, "| `Promoted` |", "| `Moved` |", "not on the page: Promoted"),
         (the_facts, "`lease.lost`", "`lease.gone`", "no line lease.gone"),
-        (
-            the_facts,
-            "`actors/scheduler.py` | – | – | – |",
-            "`actors/scheduler.py` | `x` | – | – |",
-            "a line?",
-        ),
+        (the_facts, "| `lease.lost` |", "| – |", "LeaseLost: has it a line?"),
+        (the_facts, "| `leases_lost` |", "| – |", "LeaseLost: has it a metric?"),
         (the_facts, "| `polls`,", "| `reads`,", "no metric reads"),
         (
             the_facts,
