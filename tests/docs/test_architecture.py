@@ -20,7 +20,7 @@ import pytest
 from streamix_queue.consuming.channel import Channel
 from streamix_queue.consuming.crew import Crew
 from streamix_queue.core import commands, facts, outcome
-from streamix_queue.core.attempt import Attempt
+from streamix_queue.core.attempt import Attempt, unleased
 from streamix_queue.core.config import ConsumerConfig
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.keys import Keys
@@ -194,7 +194,8 @@ def endings(page: str) -> list[str]:
     asked = {name for row in rows.values() for name in quoted(row[0])} - {"Verdict.DROPPED"}
     found += differ({kind.__name__ for kind in get_args(commands.Command)}, sorted(asked))
     for name in samples.keys() & rows.keys():
-        attempt = Attempt(Entry(b"s", b"1-1", (), 1, "new", 0.0), outcome=samples[name])
+        attempt = unleased(Entry(b"s", b"1-1", (), 1, "new", 0.0))
+        attempt.close(samples[name])
         label, line = settlement_metrics._outcome_label(attempt), _line_of(attempt)
         if [*quoted(rows[name][2]), *quoted(rows[name][3])] != [label, line]:
             found.append(f"{name} has the label {label} and the line {line}")
@@ -342,7 +343,7 @@ def test_a_planted_mistake_is_found(
 
 # Names in code: of classes and functions that had one meaning too many.
 RETIRED_NAMES = re.compile(
-    r"Bury|Forward|Schedule|Release|Turn|Assembly|Dispatch|LeaseTable|Letters|Box|BackPressure"
+    r"Bury|Forward|Schedule|Release|Turn|Assembly|Dispatch|LeaseTable|Box|BackPressure"
 )
 
 # A word, wherever it stands → where it may stand all the same, each with its reason.
