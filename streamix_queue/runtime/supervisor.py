@@ -118,7 +118,7 @@ def _launch(name: str, actor: Actor, exits: Mailbox[_Order]) -> threading.Thread
             exits.put(_Exit(name, actor, crash))
 
     life = contextvars.Context().run
-    # A daemon, lest a child that does not end hang the exit: run() stops the others in good order.
+    # A daemon, lest a child that overran hangs the exit: run() stops the others in good order.
     thread = threading.Thread(target=life, args=(live,), name=f"streamix.{name}", daemon=True)
     thread.start()
     return thread
