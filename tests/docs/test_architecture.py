@@ -359,8 +359,7 @@ RETIRED_WORDS: dict[str, dict[str, str]] = {
         "admin/doctor/stream_checks.py": "a check of the doctor: entries, not actors",
     },
     r"\b[Aa]bandon(s|ed|ing)?\b": {
-        "core/facts.py": "the field of `Drained`",
-        "telemetry/streamix_telemetry/logs.py": "the field of its line",
+        "telemetry/streamix_telemetry/logs.py": "the field of a line",
         "telemetry/streamix_telemetry/metrics.py": "the metric",
         "telemetry/streamix_telemetry/health.py": "of a socket, after a fork",
     },
