@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -16,15 +17,27 @@ from streamix_queue.__about__ import __version__
 REPO = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("dist")
+def build(kind: str, target: Path) -> Path:
     # Without isolation: the build tool comes with the dev extra, and no network is asked.
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(REPO)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        f"--{kind}",
+        "--no-isolation",
+        "--outdir",
+        str(target),
+        str(REPO),
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    (built,) = target.glob("*.whl")
+    (built,) = target.iterdir()
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +68,16 @@ def test_every_module_and_script_is_inside(unpacked: Path) -> None:
     assert {"streamix_queue/py.typed", "streamix_telemetry/py.typed"} <= inside
     assert any(name.endswith(".lua") for name in inside)
     assert any("/scripts/parts/" in name and name.endswith(".lua") for name in inside)
+
+
+def test_the_sources_come_with_their_documents(tmp_path: Path) -> None:
+    """Fails when a page to which the README leads is left out; tests read them, too."""
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+
+    wanted = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/architecture.md"}
+    assert wanted | {"telemetry/README.md", "grafana/README.md", "load/README.md"} <= inside
+    assert {f"tests/{name}" for name in tracked("tests", "*.py")} <= inside
 
 
 def test_the_metadata_says_what_it_should(unpacked: Path) -> None:

@@ -45,7 +45,7 @@ Taken = tuple[bytes, int, list[bytes]]
 """(entry id, delivery count, flat fields) of an entry that is ours now."""
 
 Answer = Verdict | list[Verdict] | Exception
-"""What became of a command; a list for those that carry several leases."""
+"""What became of a command; a list for one that carries several fences."""
 
 
 class Standing:

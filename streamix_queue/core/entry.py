@@ -8,7 +8,7 @@ __all__ = ["Entry"]
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One handing-over of a stream entry to this process.
+    """An entry of a stream, as one delivery brought it to this process.
 
     The garbage collector does not visit it, for thousands are held at once: nothing that it holds
     may refer back to it.

@@ -136,7 +136,7 @@ class Throttled(Fact):
 
 @dataclass(frozen=True)
 class Settled(Fact):
-    """Deliveries have ended, each with its ``outcome``; Redis has confirmed it.
+    """Attempts have ended, each with its ``outcome``; Redis has confirmed it.
 
     One fact for a whole batch: a fact per message would cost more than the handler.
     """

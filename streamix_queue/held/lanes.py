@@ -266,7 +266,7 @@ class Lanes:
             if self._quarantine.holds_others_back(now):
                 return None
         if not self._ready:
-            return self._stolen_share(now)
+            return self._split_share(now)
         lane = self._ready.popleft()
         lane.ready = False
         self._begin(lane, now)
@@ -286,7 +286,7 @@ class Lanes:
             lane.ended_at = now
             self.busy.add(lane)
 
-    def _stolen_share(self, now: float) -> Share | None:
+    def _split_share(self, now: float) -> Share | None:
         """Half of what a busy worker has not begun: the one in its hands may take long."""
         for share in self._shares.values():
             if share.left and share.lane.running < share.lane.limit:

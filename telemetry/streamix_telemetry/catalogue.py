@@ -27,7 +27,7 @@ FINAL_OUTCOMES: Final = ("ack", "dead_letter", "drop")
 """Those after which the message does not come back to its group by itself."""
 
 SOURCES: Final = {"new": "new", "inbox": "inbox", "reclaim": "reclaim", "recovered": "pending"}
-"""``Delivery.source`` → value of the label ``source``."""
+"""``Entry.source`` → value of the label ``source``."""
 
 _BROKER_ERRORS: Final = (
     "BrokerRefused",

@@ -1,4 +1,4 @@
-"""What the history of a attempt says: when its message was published, and why it came again."""
+"""What the history of an attempt says: when its message was published, and why it came again."""
 
 from __future__ import annotations
 

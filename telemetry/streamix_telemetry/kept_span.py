@@ -1,4 +1,4 @@
-"""What is kept of a span on a attempt, until it is settled and told in metrics and log lines."""
+"""What is kept of a span on an attempt, until it is settled and told in metrics and log lines."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def _creation_link(attempt: Attempt) -> list[Link]:
 
 
 def _creation_of(attempt: Attempt) -> SpanContext | None:
-    """Of a attempt that is not decoded yet."""
+    """Of an attempt that is not decoded yet."""
     _, extras, _ = envelope_of(attempt.entry.fields)
     creation = trace.get_current_span(extract(extras, baggage=False)).get_span_context()
     return creation if creation.is_valid else None

@@ -210,7 +210,7 @@ class MemoryConsumerBroker:
     def _end(self, store: Store, fence: Fence) -> Verdict:
         """The last steps of every fenced command."""
         with suppress(WrongKeyType):  # that count is no reason to write the rest twice
-            self._forgive(store, [fence])
+            self._forget(store, [fence])
         self._ack(store, commands.Ack(fence.key, [fence.entry_id]))
         return Verdict.DONE
 
@@ -266,10 +266,10 @@ class MemoryConsumerBroker:
         return Verdict.DONE
 
     def _absolve(self, store: Store, command: commands.Absolve) -> Verdict:
-        self._forgive(store, command.fences)
+        self._forget(store, command.fences)
         return Verdict.DONE
 
-    def _forgive(self, store: Store, fences: Sequence[Fence]) -> None:
+    def _forget(self, store: Store, fences: Sequence[Fence]) -> None:
         suspects = store.get(self._keys.suspects, Hash) or Hash()
         for fence in fences:
             suspects.pop(self._keys.suspect_field(fence.key, fence.entry_id), None)
