@@ -1,4 +1,4 @@
-"""Run one delivery: call the handler and turn every ending into one outcome. No Redis."""
+"""Run one attempt: call the handler and turn every ending into one outcome. No Redis."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _MAX_ERROR = 2000
 
 
 class Executor:
-    """Runs deliveries on the threads of the workers; holds no state of its own.
+    """Runs attempts on the threads of the workers; holds no state of its own.
 
     Args:
         interceptors: Entered around the handler, outermost first.
         loop: Where coroutines run.
         spread: Random numbers from 0 to 1 for the jitter of retries.
-        new_context: Makes the context that a delivery runs in; an empty one by default.
+        new_context: Makes the context that an attempt runs in; an empty one by default.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Executor:
     def run(self, attempt: Attempt) -> None:
         """Run the handler, note when, and close the attempt.
 
-        Each delivery has a context of its own, so that what a handler binds ends with it.
+        Each attempt has a context of its own, so that what a handler binds ends with it.
         """
         attempt.started_at = time.perf_counter()
         self._new_context().run(self._run, attempt)

@@ -21,7 +21,7 @@ _MAX_IDS = 256
 
 
 class Planned(msgspec.Struct, eq=False, gc=False):
-    """A command and the deliveries that it settles.
+    """A command and the attempts that it settles.
 
     Attributes:
         refused: Redis has refused it before.
@@ -114,7 +114,7 @@ class Planner:
         """The commands for entries that ended and cannot be settled: they come back after a lease.
 
         With one delivery fewer and no longer suspects, for they killed no process. They settle
-        nothing themselves, so no deliveries go with them.
+        nothing themselves, so no attempts go with them.
         """
         by_stream: dict[bytes, list[Attempt]] = {}
         for attempt in attempts:
@@ -179,7 +179,7 @@ def _fences(attempts: Sequence[Attempt]) -> list[Fence]:
 
 
 def _parts(by_stream: dict[bytes, list[Attempt]]) -> Iterator[list[Attempt]]:
-    """What one command can carry: deliveries of one stream, not too many."""
+    """What one command can carry: attempts of one stream, not too many."""
     for attempts in by_stream.values():
         for start in range(0, len(attempts), _MAX_IDS):
             yield attempts[start : start + _MAX_IDS]

@@ -30,7 +30,7 @@ class Worker(Actor):
 
     @property
     def in_hand(self) -> Attempt | None:
-        """The delivery whose handler runs now; for others to look at, not to touch."""
+        """The attempt whose handler runs now; for others to look at, not to touch."""
         return self._in_hand
 
     def step(self) -> None:
@@ -77,7 +77,7 @@ class Worker(Actor):
         endings.put(finished)
 
     def stop(self) -> None:
-        """From any thread: end after the delivery in hand; the lanes give out no more."""
+        """From any thread: end after the attempt in hand; the lanes give out no more."""
         if not self.replaced:  # else its successor goes on with them
             self._lanes.close()
         super().stop()

@@ -24,7 +24,7 @@ class Crew:
     Attributes:
         credits: How many entries may be held, of all channels together.
         prefetch: Sets the limit of the credits.
-        lanes: Where deliveries wait for a worker.
+        lanes: Where attempts wait for a worker.
         loop: Where coroutines run.
     """
 

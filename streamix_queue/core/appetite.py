@@ -29,7 +29,7 @@ class LaneState(NamedTuple):
         name: The event.
         limit: Workers it may have at once.
         running: Workers it has.
-        queued: Deliveries that wait in it.
+        queued: Attempts that wait in it.
         pace_s: Mean time of a handler lately (s); None if none has ended yet.
         silent_s: Since a share of it ended, or its last worker got busy (s).
         crowded: It had to make room for other lanes, and is still long.
@@ -115,7 +115,7 @@ def enough_queued(limit: int, pace_s: float | None) -> int:
 
 
 def share_of_lane(queued: int, idle: int, pace_s: float | None) -> int:
-    """How many deliveries a worker takes from a lane at once.
+    """How many attempts a worker takes from a lane at once.
 
     About a millisecond of work, which makes the hand-over between threads cheap for quick
     handlers, and never so many that an idle worker would find nothing.

@@ -365,7 +365,7 @@ class UpkeepRefused(Fact):
 
 @dataclass(frozen=True)
 class EventPaused(Fact):
-    """An operator paused an event of the group; ``parked`` deliveries went back to its inbox."""
+    """An operator paused an event of the group; ``parked`` attempts went back to its inbox."""
 
     event: str
     parked: int

@@ -43,7 +43,7 @@ class Vitals:
         workers: Threads that run handlers.
         running: Those of them that have work.
         oldest_running_s: The handler that has been running longest; 0 if none runs.
-        mailboxes: Event → deliveries that wait; ``"*"`` for one mailbox that all events share.
+        mailboxes: Event → attempts that wait; ``"*"`` for one mailbox that all events share.
         held: Entries held: waiting, running, and waiting to be settled.
         capacity: How many may be held.
     """

@@ -21,8 +21,8 @@ class ChannelLanes:
         limits: Event → how many of it may run at once.
         in_order: Whether all events share one lane, so that first deliveries are handled in the
             order of the stream. So it is with one worker.
-        run: Runs one delivery, on a worker's thread.
-        endings: Where deliveries go when they have ended.
+        run: Runs one attempt, on a worker's thread.
+        endings: Where attempts go when they have ended.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ChannelLanes:
         return event in self._paused
 
     def depths(self) -> dict[str, int]:
-        """Lane → deliveries in it."""
+        """Lane → attempts in it."""
         with self._lanes.changed:
             return {lane.name: len(lane.queue) for lane in self._own}
 

@@ -13,14 +13,14 @@ __all__ = ["Endings"]
 
 
 class Endings(Mailbox[Sequence[Attempt]]):
-    """The settler's mailbox: lists of deliveries whose attempts are closed. For any thread.
+    """The settler's mailbox: lists of attempts that are closed. For any thread.
 
     What is put after it was closed raises `Closed`: those leases lapse, and another member takes
     the entries over.
     """
 
     def end(self, attempts: Sequence[Attempt], outcome: Outcome) -> None:
-        """Close the attempts of deliveries that are not to be run, all in the same way."""
+        """Close attempts that are not to be run, all in the same way."""
         for attempt in attempts:
             attempt.close(outcome)
         if attempts:

@@ -34,7 +34,7 @@ class Holdings:
         member: This member's consumer name in the group.
         credits_: What the process may hold.
         lanes: The lanes of the process.
-        run: Runs one delivery, on a worker's thread.
+        run: Runs one attempt, on a worker's thread.
         notice: Tells a fact to all observers.
 
     Attributes:

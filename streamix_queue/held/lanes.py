@@ -22,13 +22,13 @@ Run = Callable[[Attempt], None]
 
 
 class Lane:
-    """A mailbox of deliveries that wait for a worker. Every field is under the lock of its `Lanes`.
+    """A mailbox of attempts that wait for a worker. Every field is under the lock of its `Lanes`.
 
     Args:
         name: The event; ``""`` for one lane that all events of a channel share.
         limit: Workers it may have at once.
-        run: Runs one of its deliveries, on a worker's thread.
-        endings: Where its deliveries go when they have ended.
+        run: Runs one of its attempts, on a worker's thread.
+        endings: Where its attempts go when they have ended.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class Lane:
 
 
 class Share:
-    """Some deliveries of one lane for one worker. Idle workers may take from its end."""
+    """Some attempts of one lane for one worker. Idle workers may take from its end."""
 
     __slots__ = ("alone", "lane", "left")
 

@@ -45,12 +45,12 @@ class HeldTable:
         self._credits = credits_
 
     def hold(self, entries: Sequence[Entry], proved_at: float) -> list[Attempt]:
-        """Hold these from now on; the deliveries of those that were not held already.
+        """Hold these from now on; the attempts at those that were not held already.
 
         An entry that is held and delivered again (reclaimed by ourselves after a late renewal,
-        or read again from a group that was made anew) is not to run twice at once: the delivery
+        or read again from a group that was made anew) is not to run twice at once: the attempt
         in hand takes over the new lease. Unless that is on its way back: when our own sweep is
-        quicker than the reply, this is a new delivery, which takes over the credit.
+        quicker than the reply, this is a new attempt, which takes over the credit.
 
         Args:
             entries: As Redis delivered them.
@@ -76,11 +76,11 @@ class HeldTable:
         self._credits.take(len(made) - replaced)
         return made
 
-    def remove(self, deliveries: Iterable[Attempt]) -> None:
+    def remove(self, attempts: Iterable[Attempt]) -> None:
         """These are settled, or another's; removing one twice gives no second credit."""
         removed, suspects = 0, False
         with self._lock:
-            for attempt in deliveries:
+            for attempt in attempts:
                 entry = attempt.entry
                 held = self._held.get(entry.key)
                 if held is not None and held.get(entry.id) is attempt:
@@ -98,12 +98,12 @@ class HeldTable:
         return self._credits.limit
 
     def get(self, key: bytes, entry_id: bytes) -> Attempt | None:
-        """The delivery of an entry that is held, else None."""
+        """The attempt at an entry that is held, else None."""
         with self._lock:
             return self._held.get(key, {}).get(entry_id)
 
     def holds(self, attempt: Attempt) -> bool:
-        """True while ``delivery`` is not settled, and no later delivery of its entry has replaced it."""
+        """True while ``attempt`` is not settled, and no later one at its entry has replaced it."""
         return self.get(attempt.entry.key, attempt.entry.id) is attempt
 
     def snapshot(self) -> dict[bytes, list[Attempt]]:
