@@ -35,6 +35,11 @@ def pytest_configure() -> None:
     # would inherit that: then no Ctrl-C of a test could arrive.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if name := os.environ.get("STREAMIX_TEST_MUTANT"):
+        # Here as well as in the processes that the tests start, so that any test can show a mutant.
+        from tests.support import mutants
+
+        mutants.apply(name)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

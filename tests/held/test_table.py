@@ -43,6 +43,7 @@ def test_the_same_id_on_two_streams_is_two_entries() -> None:
 
 
 def test_an_entry_that_is_held_and_delivered_again_is_not_run_twice_but_takes_the_new_lease() -> None:
+    """Fails when it is run a second time (mutant held_twice)."""
     credits_ = Credits(10)
     table = HeldTable(credits_, 60.0)
     (first,) = table.hold([entry(1)], NOW)

@@ -1,7 +1,7 @@
 """The library with one mechanism taken out, to show that a test notices.
 
 Set ``STREAMIX_TEST_MUTANT`` to a name below and run the tests of a mechanism: each whose docstring
-says "Fails when …" has to fail under the mutant that it names.
+says "Fails when …" has to fail under the mutant that it names. `run_mutants` does so for all.
 """
 
 from __future__ import annotations

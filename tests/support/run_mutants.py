@@ -20,7 +20,7 @@ TESTS = Path(__file__).resolve().parents[1]
 _NAMES = re.compile(r"\bmutant (\w+)")
 
 
-def tests_by_mutant() -> dict[str, list[str]]:
+def named_by_tests() -> dict[str, list[str]]:
     """Mutant → the tests whose docstring names it, as pytest wants them."""
     found: dict[str, list[str]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):
@@ -33,7 +33,7 @@ def tests_by_mutant() -> dict[str, list[str]]:
 
 def main(names: list[str]) -> int:
     """Run them; the exit code."""
-    known = tests_by_mutant()
+    known = named_by_tests()
     survived = 0
     for name in names or sorted(MUTANTS):
         for test in known.get(name, []):

@@ -128,7 +128,7 @@ def test_twenty_thousand_messages_survive_processes_that_are_killed_at_random(
 def test_messages_survive_whatever_strikes_processes_and_server(
     start_server: Callable[..., Server], stream: str, tmp_path: Path, seed: int
 ) -> None:
-    """Fails when retries and dead letters are not fenced (mutant fence_off).
+    """Fails when what a process left behind is not reclaimed (mutant reclaim_off).
 
     A process that was frozen past its lease may repeat what it had; nothing else may repeat what
     was acked.

@@ -60,7 +60,7 @@ def test_a_message_that_kills_its_process_is_buried_and_its_neighbours_are_handl
 def test_what_is_published_while_a_message_kills_its_processes_is_handled(
     any_server: Server, stream: str, tmp_path: Path
 ) -> None:
-    """Fails when suspects go uncounted (mutant starts_uncounted)."""
+    """Fails when suspects go uncounted (mutant starts_uncounted), or are none (mutant suspects_off)."""
     with Fleet(any_server, stream, tmp_path, claim_idle_ms=600, concurrency=4) as fleet:
         killer = fleet.publish({"do": "exit"})
         fleet.doom(killer, "crash")
@@ -77,7 +77,9 @@ def test_what_is_published_while_a_message_kills_its_processes_is_handled(
 
 
 def test_several_messages_that_kill_are_each_buried(any_server: Server, stream: str, tmp_path: Path) -> None:
-    """Fails when suspects run together (mutant suspects_together)."""
+    """Fails when suspects run together (mutant suspects_together), or one begins before the end of the
+    last is in Redis (mutant suspects_in_a_hurry).
+    """
     with Fleet(any_server, stream, tmp_path, claim_idle_ms=500, concurrency=4, max_deliveries=3) as fleet:
         killers = []
         for _ in range(3):
