@@ -178,7 +178,10 @@ def test_an_entry_in_hand_is_only_refreshed_when_it_is_reclaimed_by_ourselves(be
 
 
 def test_a_suspect_waits_until_the_end_of_the_one_before_is_in_redis(bench: Workbench) -> None:
-    """Were it to kill us, the one before would come back and be blamed as well."""
+    """Fails when it begins earlier (mutant suspects_in_a_hurry).
+
+    Were it to kill us, the one before would come back and be blamed as well.
+    """
     leave_behind(bench, 2)
     reclaimer = bench.reclaimer()
     reclaimer.run_once()

@@ -6,6 +6,7 @@ its mutant in its docstring: "Fails when …  (mutant fence_off)". Exit code 1 i
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 import re
@@ -31,8 +32,11 @@ def named_by_tests() -> dict[str, list[str]]:
     return found
 
 
-def main(names: list[str]) -> int:
+def main() -> int:
     """Run them; the exit code."""
+    parser = argparse.ArgumentParser(prog="run_mutants", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a mutant; all of them, if none is named")
+    names = parser.parse_args().names
     known = named_by_tests()
     survived = 0
     for name in names or sorted(MUTANTS):
@@ -58,4 +62,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -77,9 +77,7 @@ def test_what_is_published_while_a_message_kills_its_processes_is_handled(
 
 
 def test_several_messages_that_kill_are_each_buried(any_server: Server, stream: str, tmp_path: Path) -> None:
-    """Fails when suspects run together (mutant suspects_together), or one begins before the end of the
-    last is in Redis (mutant suspects_in_a_hurry).
-    """
+    """Fails when suspects run together (mutant suspects_together)."""
     with Fleet(any_server, stream, tmp_path, claim_idle_ms=500, concurrency=4, max_deliveries=3) as fleet:
         killers = []
         for _ in range(3):
