@@ -1,4 +1,7 @@
-"""The composition root: the one place that picks implementations and wires telemetry in."""
+"""The composition root: the one place of the library that picks implementations and wires telemetry in.
+
+Only the collector and the probes of `streamix_telemetry` have a connection that is not made here.
+"""
 
 from __future__ import annotations
 
