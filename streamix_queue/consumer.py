@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Consumer", "consume", "run"]
 
 H = TypeVar("H", bound=Callable[..., Any])
+_LOOK_AGAIN_S = 0.5
 
 
 def consume(
@@ -263,8 +264,7 @@ class Consumer:
         self._begin(lambda: None)
 
     def _begin(self, on_end: Callable[[], None]) -> None:
-        # Before the lock: the parent may have held it at the moment of the fork.
-        if self._pid != os.getpid():
+        if self._is_forked():
             raise StreamixError("a consumer cannot be used after fork(): make it in the child")
         with self._lock:
             if self.running:
@@ -276,6 +276,10 @@ class Consumer:
             run = Run(self._config, self._registrations, make_broker, session, on_end)
             run.start()
             self._run = run
+
+    def _is_forked(self) -> bool:
+        """Asked before the lock is taken: the parent may have held it at the moment of the fork."""
+        return self._pid != os.getpid()
 
     def stop(self, timeout: float | None = None) -> bool:
         """Take nothing more, let running handlers end, settle them, hand the rest back.
@@ -296,9 +300,16 @@ class Consumer:
         return self.wait(timeout)
 
     def request_stop(self) -> None:
-        """Ask to stop and return at once. Any thread, a handler's included; not a signal handler."""
-        if self.running and self._run is not None:
-            self._run.ask_to_stop()
+        """Ask to stop and return at once. Any thread, a handler's included; not a signal handler.
+
+        While another thread is in ``start()``, once that is done.
+        """
+        if self._is_forked():
+            return  # nothing runs here
+        with self._lock:
+            run = self._run
+        if run is not None and not run.over:
+            run.ask_to_stop()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the consumer has ended, for ``timeout`` seconds at most; see `stop`."""
@@ -339,7 +350,9 @@ class Consumer:
     def _end(self) -> BaseException | None:
         """Wait for the end; what brought it about, if it was not asked for or not clean."""
         assert self._run is not None
-        self._run.wait()
+        # Not for ever: see `Signals.wait`. A second signal is to end the process also now.
+        while not self._run.wait(_LOOK_AGAIN_S):
+            pass
         return self._run.failure
 
     def __enter__(self) -> Consumer:
@@ -384,5 +397,7 @@ def run(*consumers: Consumer) -> None:
         finally:
             stop()
             failures = [failure for consumer in begun if (failure := consumer._end()) is not None]
+    # That the others did not end in time may follow from what ended the first.
+    causes = [failure for failure in failures if not isinstance(failure, DrainTimeout)]
     if failures:
-        raise failures[0]
+        raise (causes or failures)[0]

@@ -122,14 +122,14 @@ class Fetcher(BrokerActor):
             if self._holdings.name_is_unique:
                 self._pick_up_lost_replies()
             return
-        taken = 0
+        taken, workers_wait = 0, False
         self._full = []
         for key, entries in reply:
             taken += len(entries)
             if len(entries) >= most:
                 self._full.append(key)
-            self._deliver(key, entries, asked_at)
-        if 0 < taken <= _FEW and appetite.idle:
+            workers_wait = self._deliver(key, entries, asked_at)
+        if 0 < taken <= _FEW and workers_wait:
             time.sleep(_YIELD_S)
         self._polled(taken, started, None)
 
@@ -142,7 +142,8 @@ class Fetcher(BrokerActor):
             self._closed = closed
         return self._open
 
-    def _deliver(self, key: bytes, entries: list[RawEntry], asked_at: float) -> None:
+    def _deliver(self, key: bytes, entries: list[RawEntry], asked_at: float) -> bool:
+        """Put them on their way; whether workers still wait then."""
         read_at = time.perf_counter()
         source = "new" if key == self._stream else "inbox"
         delivered = [
@@ -150,10 +151,12 @@ class Fetcher(BrokerActor):
             for entry_id, fields in entries
             if fields is not None
         ]
-        if delivered:
-            self._prefetch.saw(delivered)
-            self._holdings.router.route(delivered, asked_at)
-            self._notice(Fetched(source, len(delivered)))
+        if not delivered:
+            return False
+        self._prefetch.saw(delivered)
+        workers_wait = self._holdings.router.route(delivered, asked_at)
+        self._notice(Fetched(source, len(delivered)))
+        return workers_wait
 
     def _pick_up_lost_replies(self) -> None:
         holdings = self._holdings

@@ -145,8 +145,9 @@ class Reclaimer(BrokerActor):
             return
         held = self._holdings.table.hold(taken, asked_at)
         self._notice(Reclaimed(len(taken), held, self._lease_ms / 1000, deleted))
-        self._holdings.router.send([attempt for attempt in held if not attempt.entry.suspect])
+        # The suspects first: were the other to fail, they would be held and waited for by nobody.
         self._suspects.add([attempt for attempt in held if attempt.entry.suspect])
+        self._holdings.router.send([attempt for attempt in held if not attempt.entry.suspect])
         self._notice(Fetched("reclaim", len(taken)))
 
     def _note_trimmed(self, key: bytes, entry_ids: Sequence[bytes]) -> None:

@@ -104,10 +104,19 @@ class Run:
             self.channel.prepare()
             self.channel.announce()
             self.supervisor.start()
+            self._begin_to_supervise()
         except BaseException:
             self._session.close()
             raise
-        self._thread.start()
+
+    def _begin_to_supervise(self) -> None:
+        try:
+            self._thread.start()
+        except BaseException:  # no thread could be had: end the actors from this one
+            self.supervisor.stop()
+            self.crew.lanes.close()
+            self.supervisor.run()
+            raise
 
     def ask_to_stop(self) -> None:
         """Take nothing more, and return at once. Any thread, a handler's included."""

@@ -70,14 +70,12 @@ class Appetite(NamedTuple):
             workers busy, for what the read brings of it would wait here; else `PLENTY`.
         express: Workers are idle while an event has work enough: what they need stands behind it
             on the stream, so it is worth to hold more than the rest would allow.
-        idle: Whether workers wait for work.
         pace_s: Mean time of a handler lately, of all events (s); None if none has ended yet.
     """
 
     closed: frozenset[str]
     most: int
     express: bool
-    idle: bool
     pace_s: float | None
 
 
@@ -94,7 +92,7 @@ def appetite_of(
         pace_s: Mean time of a handler lately (s).
     """
     if not several:
-        return Appetite(paused, PLENTY, False, idle, pace_s)
+        return Appetite(paused, PLENTY, False, pace_s)
     closed = set(paused)
     most = PLENTY
     saturated = False
@@ -104,7 +102,7 @@ def appetite_of(
             closed.add(state.name)
         elif state.busy and state.name not in paused and state.enough <= _FEW:
             most = min(most, state.enough - state.queued)
-    return Appetite(frozenset(closed), most, saturated and idle, idle, pace_s)
+    return Appetite(frozenset(closed), most, saturated and idle, pace_s)
 
 
 def enough_queued(limit: int, pace_s: float | None) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.errors import BrokerUnavailable, NotEnoughReplicas, PublishUnknown
 
 __all__ = ["Again", "PublishAttempts"]
 
-_BACKOFF = Backoff(base_ms=75, maximum_ms=1000, jitter=1 / 3)
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,9 @@ class PublishAttempts:
             raise error
         self._failed += 1
         self._may_be_written = self._may_be_written or not error.nothing_done
-        wait_s = _BACKOFF.delay_ms(self._failed, spread) / 1000
+        # Spread below the longest wait, too: publishers that failed together must not come back together.
+        longest_s = min(_FIRST_WAIT_S * 2.0 ** min(self._failed - 1, 40), _LONGEST_WAIT_S)
+        wait_s = longest_s * (0.5 + spread / 2)
         if now + wait_s <= self._deadline:
             return Again(wait_s, self._may_be_written)
         tried = f"{error}; tried {self._failed} times"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from streamix_queue.core.appetite import Appetite, appetite_of
 from streamix_queue.core.attempt import Attempt
@@ -23,12 +23,21 @@ class ChannelLanes:
             order of the stream. So it is with one worker.
         run: Runs one attempt, on a worker's thread.
         endings: Where attempts go when they have ended.
+        on_room: Called when a suspect of any channel has ended, on the worker's thread.
     """
 
     def __init__(
-        self, lanes: Lanes, limits: Mapping[str, int], *, in_order: bool, run: Run, endings: Endings
+        self,
+        lanes: Lanes,
+        limits: Mapping[str, int],
+        *,
+        in_order: bool,
+        run: Run,
+        endings: Endings,
+        on_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._lanes = lanes
+        self._on_room = on_room
         self._endings = endings
         if in_order:
             self._lane_of = dict.fromkeys(limits, lanes.open("", 1, run, endings))
@@ -38,6 +47,7 @@ class ChannelLanes:
         self._crowded: set[Lane] = set()
         self._paused: frozenset[str] = frozenset()
         self._dropped = False
+        lanes.when_room_for_suspect(on_room)
 
     def appetite(self) -> Appetite:
         """What the fetcher is to read next. Its cost grows with the busy lanes, not with all of them."""
@@ -73,6 +83,11 @@ class ChannelLanes:
             if self._dropped or attempt.event in self._paused:
                 return False
             return self._lanes.put_suspect(attempt, self._lane_of[attempt.event])
+
+    @property
+    def workers_wait(self) -> bool:
+        """Whether workers of the process wait for work: a glance, without the lock."""
+        return bool(self._lanes.waiting)
 
     @property
     def closed(self) -> bool:
@@ -120,5 +135,6 @@ class ChannelLanes:
         """Give out nothing more of this channel, and hand back what was never started of it."""
         with self._lanes.changed:
             self._dropped = True
+        self._lanes.forget_listener(self._on_room)
         for lane in self._own:
             self._endings.hand_back(self._lanes.drop(lane))

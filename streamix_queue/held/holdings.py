@@ -73,9 +73,13 @@ class Holdings:
         self.endings = Endings()
         limits = {event: registration.concurrency for event, registration in registrations.items()}
         self.lanes = ChannelLanes(
-            lanes, limits, in_order=config.concurrency == 1, run=run, endings=self.endings
+            lanes,
+            limits,
+            in_order=config.concurrency == 1,
+            run=run,
+            endings=self.endings,
+            on_room=self.sweeps.ring,
         )
-        lanes.when_room_for_suspect(self.sweeps.ring)
         self.router = Router(registrations, self.table, self.lanes, self.endings)
         self.pauses = Pauses(self.events, self.lanes, self.endings, notice)
         self.groups = Groups(

@@ -121,7 +121,7 @@ class Lanes:
         self._ready: deque[Lane] = deque()
         self._shares: dict[int, Share] = {}
         self._quarantine: Quarantine[Lane] = Quarantine(alone_s)
-        self._on_room: list[Callable[[], None]] = []
+        self._on_room: tuple[Callable[[], None], ...] = ()
 
     # --- lanes come and go ------------------------------------------------------------------
 
@@ -140,6 +140,7 @@ class Lanes:
             lane.open = False
             self._lanes.pop(lane, None)
             self.count = len(self._lanes)
+            self.changed.notify_all()  # a suspect of it may have kept others waiting
             return left
 
     def _withdraw(self, lane: Lane) -> list[Attempt]:
@@ -201,7 +202,13 @@ class Lanes:
 
     def when_room_for_suspect(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` whenever a suspect has ended, on the worker's thread."""
-        self._on_room.append(listener)
+        with self.changed:
+            self._on_room = (*self._on_room, listener)
+
+    def forget_listener(self, listener: Callable[[], None]) -> None:
+        """Call it no more."""
+        with self.changed:
+            self._on_room = tuple(other for other in self._on_room if other != listener)
 
     # --- those who work ---------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ class Router:
         self._lanes = lanes
         self._endings = endings
 
-    def route(self, entries: Sequence[Entry], proved_at: float) -> None:
+    def route(self, entries: Sequence[Entry], proved_at: float) -> bool:
         """Hold these, then send each where it belongs.
 
         Held first: from then on they are renewed, and whatever becomes of them gives the
@@ -39,8 +39,12 @@ class Router:
         Args:
             entries: As Redis delivered them.
             proved_at: ``time.monotonic()`` before Redis was asked for them (s).
+
+        Returns:
+            Whether workers still wait for work.
         """
         self.send(self._table.hold(entries, proved_at))
+        return self._lanes.workers_wait
 
     def send(self, attempts: Sequence[Attempt]) -> None:
         """Open these, which are held, and put them into their lanes; or end them at once."""

@@ -21,7 +21,7 @@ class ChildSpec:
     name: str
     build: Callable[[], Actor]
     shutdown: float = 5.0  # seconds it may take to end
-    stage: int = 0  # neighbours of one stage stop together
+    stage: int = 0  # each starts after those below it, and stops before them, a stage together
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def _launch(name: str, actor: Actor, exits: Mailbox[_Order]) -> threading.Thread
 class Supervisor:
     """Every field is owned by the thread of start(), and from run() on by the thread of that.
 
-    For any thread: add(), remove(), stop(), which post an order, and child(), names() and
-    last_look, which read one reference.
+    For any thread: add(), remove(), stop(), which post an order (add() reserves the name under its
+    lock), and child(), names() and last_look, which read one reference.
     """
 
     def __init__(
@@ -145,6 +145,8 @@ class Supervisor:
     ) -> None:
         self.overran: list[str] = []
         self._children = {spec.name: _Child(spec) for spec in specs}
+        self._naming = threading.Lock()
+        self._names = set(self._children)  # also of those that are not made yet; guarded by the lock
         self._intensity, self._period, self._backoff = intensity, period, backoff
         self._give_up = give_up  # makes the error that run() raises when restarting does not help
         self._notice, self._check_every, self._clock = notice, check_every, clock
@@ -155,7 +157,7 @@ class Supervisor:
 
     def start(self) -> None:
         try:
-            for child in list(self._children.values()):
+            for child in self._by_stage():
                 self._start(child)
         except BaseException:
             self._end()
@@ -173,8 +175,10 @@ class Supervisor:
 
     def add(self, spec: ChildSpec) -> None:
         """One more child, soon; ignored once it ends. Raises `ValueError` if the name is taken."""
-        if spec.name in self._children:
-            raise ValueError(f"there is a child {spec.name!r} already")
+        with self._naming:
+            if spec.name in self._names:
+                raise ValueError(f"there is a child {spec.name!r} already")
+            self._names.add(spec.name)
         self._orders.put(_Add(spec))
 
     def remove(self, name: str) -> None:
@@ -250,6 +254,8 @@ class Supervisor:
         if child.actor is not None:
             self._overran(child, child.actor)
         self._children = {name: each for name, each in self._children.items() if each is not child}
+        with self._naming:
+            self._names.discard(child.spec.name)
 
     def _overran(self, child: _Child, actor: Actor) -> None:
         actor.stopping.set()  # also when it drains: end at the next chance
@@ -309,11 +315,13 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - one failing wake() must not save the others
             self._notice(_crash_of(child.spec.name, error))
 
+    def _by_stage(self) -> list[_Child]:
+        return sorted(self._children.values(), key=lambda child: child.spec.stage)
+
     def _end(self) -> None:
         """Stop in reverse order: a stage together, under one deadline."""
         self._ending = True
-        children = sorted(self._children.values(), key=lambda child: child.spec.stage)
-        for _, stage in groupby(reversed(children), lambda child: child.spec.stage):
+        for _, stage in groupby(reversed(self._by_stage()), lambda child: child.spec.stage):
             living = [(child, child.actor) for child in stage if child.actor is not None]
             # join() takes real time, whatever clock we were given.
             deadline = time.monotonic() + max((c.spec.shutdown for c, _ in living), default=0.0)

@@ -43,9 +43,13 @@ class Hall:
         self.lanes = lanes or Lanes(alone_s)
         self.endings = Endings()
         self.own = ChannelLanes(
-            self.lanes, limits, in_order=concurrency == 1, run=lambda delivery: None, endings=self.endings
+            self.lanes,
+            limits,
+            in_order=concurrency == 1,
+            run=lambda attempt: None,
+            endings=self.endings,
+            on_room=on_suspect_done,
         )
-        self.lanes.when_room_for_suspect(on_suspect_done)
         self.put, self.put_suspect, self.pause = self.own.put, self.own.put_suspect, self.own.pause
         self.make_room, self.appetite = self.own.make_room, self.own.appetite
         self.is_paused, self.depths = self.own.is_paused, self.own.depths

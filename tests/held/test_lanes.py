@@ -288,6 +288,39 @@ def test_a_dropped_lane_takes_its_suspect_along_and_no_others() -> None:
     assert other.room_for_suspect()
 
 
+def test_others_go_on_at_once_when_the_channel_of_a_waiting_suspect_is_dropped() -> None:
+    """Fails when workers that wait for a suspect are not told that it is gone."""
+    hall = Hall({"a": 2}, concurrency=2)
+    other = Hall({"b": 2}, concurrency=2, lanes=hall.lanes)
+    other.put([delivery("b", 1)])
+    other.next_share(1)  # it runs on, so the suspect waits
+    hall.put_suspect(delivery("a", 7))
+    other.put([delivery("b", 2)])
+    got: list[Share | None] = []
+    waiter = threading.Thread(target=lambda: got.append(hall.take(2, timeout=20.0)))
+    waiter.start()
+    while not hall.idle():
+        threading.Event().wait(0.001)
+
+    hall.own.drop()
+    waiter.join(10.0)
+
+    assert got
+
+
+def test_a_dropped_channel_hears_of_no_suspects_any_more() -> None:
+    """Fails when each channel that was ever here is kept for the sake of its listener."""
+    heard: list[str] = []
+    hall = Hall({"a": 2}, concurrency=2, on_suspect_done=lambda: heard.append("a"))
+    other = Hall({"b": 2}, concurrency=2, on_suspect_done=lambda: heard.append("b"), lanes=hall.lanes)
+    hall.own.drop()
+    other.put_suspect(delivery("b", 7))
+
+    other.done(1, other.next_share(1), 1, 0.1)
+
+    assert heard == ["b"]
+
+
 def test_channels_take_turns_like_events_and_each_gets_its_own_back() -> None:
     first, second = two_channels()
     first.put(deliveries("a", 3))

@@ -123,3 +123,23 @@ def test_a_name_that_is_taken_is_refused_where_it_is_given() -> None:
         running.stop()
 
     assert running.error is None
+
+
+def test_a_name_is_reserved_from_the_call_on() -> None:
+    """Fails when two of one name are both taken before the first was made, and one is never stopped."""
+    with supervised(spec("a")) as running:
+        running.supervisor.add(spec("b"))
+        with pytest.raises(ValueError, match="'b'"):
+            running.supervisor.add(spec("b"))
+        running.facts.await_(ChildStarted, 2)
+        running.stop()
+
+    assert running.supervisor.names() == ["a", "b"]
+
+
+def test_children_start_by_their_stage_whatever_the_order_in_which_they_are_given() -> None:
+    """Fails when those that take begin before those that work, and what is taken waits for nobody."""
+    with supervised(spec("takes", stage=3), spec("leases", stage=0), spec("works", stage=2)) as running:
+        running.stop()
+
+    assert [fact.name for fact in running.facts.of(ChildStarted)] == ["leases", "works", "takes"]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -90,6 +94,70 @@ def test_what_ends_one_of_them_ends_all_and_is_raised(
         run(first, second)
 
     assert not first.running
+
+
+def test_what_ended_one_is_raised_and_not_what_followed_from_it(
+    server: Server, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a handler that did not end in time hides why all had to end."""
+    first = member(server.url, stream, "first", drain_timeout_ms=50)
+    second = member(server.url, f"{stream}-2", "second")
+    inside, release = threading.Event(), threading.Event()
+
+    def hang(data: dict[str, Any]) -> None:
+        inside.set()
+        release.wait(20)
+
+    first.on("thing", hang)
+    second.on("thing", Handler())
+    _publish(server, stream, 1)
+    step = Scheduler.step
+
+    def crash(scheduler: Scheduler) -> None:
+        if scheduler._holdings.origin.group == "second":
+            inside.wait(10)
+            raise RuntimeError("a fault of ours")
+        step(scheduler)
+
+    monkeypatch.setattr(Scheduler, "step", crash)
+    try:
+        with pytest.raises(RestartsExceeded, match="scheduler"):
+            run(first, second)
+    finally:
+        release.set()
+
+
+def test_a_second_signal_ends_the_process_while_the_others_drain(
+    server: Server, stream: str, tmp_path: Path
+) -> None:
+    """Fails when the main thread waits for the others in a way that no signal interrupts."""
+    text = f"""\
+        import os, signal, threading, time
+        from streamix_queue import Consumer, run
+        first = Consumer({server.url!r}, {stream!r}, "first")
+        second = Consumer({server.url!r}, {stream!r} + "-2", "second")
+        first.on("thing", lambda data: None)
+
+        @second.on("thing")
+        def hang(data):
+            first.request_stop()
+            while first.running:
+                time.sleep(0.01)
+            time.sleep(0.7)  # the main thread waits for us now
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # to a thread that runs no handlers
+            time.sleep(1.2)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            time.sleep(60)
+
+        run(first, second)
+    """
+    script = tmp_path / "both.py"
+    script.write_text(dedent(text))
+    _publish(server, f"{stream}-2", 1)
+
+    ended = subprocess.run([sys.executable, str(script)], timeout=30, capture_output=True, check=False)
+
+    assert ended.returncode == 128 + signal.SIGTERM
 
 
 def test_if_one_cannot_start_those_before_it_are_stopped_again(server: Server, stream: str) -> None:

@@ -35,7 +35,7 @@ def appetite(*states: LaneState, paused: frozenset[str] = NONE, several: bool = 
 
 
 def test_with_nothing_to_judge_all_is_welcome() -> None:
-    assert appetite() == Appetite(NONE, PLENTY, express=False, idle=True, pace_s=0.1)
+    assert appetite() == Appetite(NONE, PLENTY, express=False, pace_s=0.1)
 
 
 def test_an_event_with_a_quarter_of_a_second_of_work_is_not_read_and_others_are_looked_for() -> None:
@@ -66,12 +66,12 @@ def test_a_handler_that_does_not_end_counts_for_as_long_as_it_has_run() -> None:
 def test_where_all_events_share_one_lane_only_a_pause_closes_an_inbox() -> None:
     got = appetite(lane(queued=1000), paused=frozenset({"paused"}), several=False)
 
-    assert got == Appetite(frozenset({"paused"}), PLENTY, express=False, idle=True, pace_s=0.1)
+    assert got == Appetite(frozenset({"paused"}), PLENTY, express=False, pace_s=0.1)
 
 
 def test_a_paused_event_is_closed_and_says_nothing_about_how_many_are_welcome() -> None:
     assert appetite(lane(), paused=frozenset({"slow"})) == Appetite(
-        frozenset({"slow"}), PLENTY, express=False, idle=True, pace_s=0.1
+        frozenset({"slow"}), PLENTY, express=False, pace_s=0.1
     )
 
 

@@ -42,9 +42,19 @@ def test_from_the_first_lost_reply_on_it_looks_before_it_writes() -> None:
 def test_it_waits_twice_as_long_each_time_up_to_a_second() -> None:
     attempts = PublishAttempts(100.0, "id")
 
-    waits = [attempts.after(refused(), 1.0, 0.5).wait_s for _ in range(6)]
+    waits = [attempts.after(refused(), 1.0, 1.0).wait_s for _ in range(6)]
 
-    assert waits == [0.075, 0.15, 0.3, 0.6, 1.0, 1.0]
+    assert waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_waits_are_spread_also_when_they_have_become_the_longest(spread: float) -> None:
+    """Fails when half of those that failed together come back together."""
+    attempts = PublishAttempts(100.0, "id")
+    for _ in range(9):
+        attempts.after(refused(), 1.0, 1.0)
+
+    assert attempts.after(refused(), 1.0, spread).wait_s == pytest.approx(0.5 + spread / 2)
 
 
 @pytest.mark.parametrize(("spread", "wait_s"), [(0.0, 0.05), (1.0, 0.1)])
@@ -53,7 +63,7 @@ def test_publishers_that_failed_together_come_back_apart(spread: float, wait_s: 
 
 
 def test_a_try_that_would_begin_in_time_is_made() -> None:
-    assert PublishAttempts(10.075, "id").after(refused(), 10.0, 0.5).wait_s == 0.075
+    assert PublishAttempts(10.1, "id").after(refused(), 10.0, 1.0).wait_s == pytest.approx(0.1)
 
 
 def test_without_time_left_it_says_that_nothing_was_written() -> None:
