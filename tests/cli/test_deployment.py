@@ -123,7 +123,7 @@ def test_each_command_and_its_options_exist(name: str) -> None:
     assert Path(program).name == "streamix"
     context = parse(arguments)
     if context.command.name == "run":
-        assert context.params["target"] == "workers:consumer"
+        assert context.params["targets"] == ("workers:consumer",)
     else:
         assert context.command.name == "health"
 
