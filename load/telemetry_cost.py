@@ -25,7 +25,7 @@ from streamix_queue import Consumer
 from streamix_queue.actors.event_loop import EventLoop
 from streamix_queue.actors.executor import Executor
 from streamix_queue.core.attempt import Attempt
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.facts import ConsumerStarted, Settled
 from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.message import StreamMessage, Timestamps
@@ -127,7 +127,7 @@ def deliveries(count: int, *, carried: bool) -> list[Attempt]:
     now, published = time.perf_counter(), int(time.time() * 1000) - 20
     made: list[Attempt] = []
     for n in range(count):
-        entry = Entry(b"s", b"%d-%d" % (published, n), (), 1, "new", now)
+        entry = entry_of(b"s", b"%d-%d" % (published, n), (), 1, "new", now)
         attempt = Attempt(entry, Lease(entry, TERMS, 1, 0.0))
         attempt.message = StreamMessage(
             "c0ffee00-0000-4000-8000-000000000000", "e", {}, 0, Timestamps("", "")

@@ -10,7 +10,7 @@ from streamix_queue.actors.prefetch_tuner import PrefetchTuner
 from streamix_queue.broker.protocol import ConsumerBroker
 from streamix_queue.broker.protocol import Entry as RawEntry
 from streamix_queue.core.appetite import Appetite, plan_read
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entries_of
 from streamix_queue.core.errors import BrokerError, BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Polled, Throttled
 from streamix_queue.core.outcome import PARK
@@ -146,11 +146,7 @@ class Fetcher(BrokerActor):
         """Put them on their way; whether workers still wait then."""
         read_at = time.perf_counter()
         source = "new" if key == self._stream else "inbox"
-        delivered = [
-            Entry(key, entry_id, tuple(fields), 1, source, read_at)
-            for entry_id, fields in entries
-            if fields is not None
-        ]
+        delivered = entries_of(key, entries, source, read_at)
         if not delivered:
             return False
         self._prefetch.saw(delivered)

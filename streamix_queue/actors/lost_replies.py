@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from streamix_queue.broker.protocol import ConsumerBroker
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import Entry, entry_of
 from streamix_queue.held.table import HeldTable
 
 __all__ = ["pick_up_lost"]
@@ -46,7 +46,7 @@ def pick_up_lost(
         return [], asked_at
     read_at = time.perf_counter()
     found = [
-        Entry(key, entry_id, tuple(fields), deliveries, "recovered", read_at)
+        entry_of(key, entry_id, fields, deliveries, "recovered", read_at)
         for entry_id, deliveries, fields in broker.take(key, unknown)
     ]
     return found, asked_at

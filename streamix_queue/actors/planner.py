@@ -72,8 +72,9 @@ class Planner:
         for attempt in attempts:
             outcome = attempt.outcome
             if isinstance(outcome, Ack):
-                acks.setdefault(attempt.entry.key, []).append(attempt)
-                if attempt.entry.deliveries > 1:
+                entry = attempt.entry
+                acks.setdefault(entry.key, []).append(attempt)
+                if entry.deliveries > 1:
                     absolved.append(attempt)
             elif attempt.lease.lost:
                 forgotten.append(attempt)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from itertools import chain
 
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.prefetch_rules import EXPRESS_CREDITS, prefetch_for, resume_at
@@ -33,9 +32,7 @@ class PrefetchTuner:
 
     def saw(self, entries: Sequence[Entry]) -> None:
         """Note the sizes of entries. The first ones count as they are: there may be few of them."""
-        # All fields: behind the message there may be a trace context, which is small.
-        every_field = chain.from_iterable([entry.fields for entry in entries])
-        mean = sum(map(len, every_field)) / len(entries)
+        mean = sum([len(e.message) if e.message is not None else e.size for e in entries]) / len(entries)
         with self._lock:
             # Bigger ones than before count at once, smaller ones little by little: memory comes first.
             self._mean_bytes += (mean - self._mean_bytes) * (0.1 if mean < self._mean_bytes else 1.0)

@@ -17,7 +17,7 @@ from streamix_queue.broker.protocol import Claimed, ConsumerBroker
 from streamix_queue.core import commands
 from streamix_queue.core.commands import Fence
 from streamix_queue.core.dead_letter import trimmed_letter
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import Entry, entry_of
 from streamix_queue.core.errors import BrokerUnavailable, GroupMissing
 from streamix_queue.core.facts import Fetched, Reclaimed, Trimmed
 from streamix_queue.held.holdings import Holdings
@@ -107,7 +107,7 @@ class Reclaimer(BrokerActor):
             claimed = self.broker.reclaim(key, self._lease_ms, cursor, count)
             read_at = time.perf_counter()
             taken = [
-                Entry(key, entry_id, tuple(fields), deliveries, "reclaim", read_at)
+                entry_of(key, entry_id, fields, deliveries, "reclaim", read_at)
                 for entry_id, deliveries, fields in claimed.entries
             ]
             self._accept(taken, asked_at, deleted=len(claimed.trimmed))

@@ -13,7 +13,7 @@ from streamix_queue.core.errors import Malformed
 from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.message import StreamMessage
 from streamix_queue.core.outcome import HAND_OVER, DeadLetter, Outcome, Reason
-from streamix_queue.core.wire import MESSAGE, decode_held, envelope_of
+from streamix_queue.core.wire import decode_held, envelope_of
 
 if TYPE_CHECKING:
     from streamix_queue.core.registration import Registration
@@ -67,11 +67,9 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def open(self, registrations: Mapping[str, Registration]) -> Outcome | None:
         """Decode the entry and find its handler; the outcome, if it is not to be run here."""
-        fields = self.entry.fields
-        if len(fields) == 2 and fields[0] == MESSAGE:  # nearly all, and a call saved for each
-            raw: bytes | None = fields[1]
-        else:
-            raw, self.extras, self.history = envelope_of(fields)
+        raw = self.entry.message
+        if raw is None:
+            raw, self.extras, self.history = envelope_of(self.entry.fields)
         if raw is None:
             self.failure = Failure("Malformed", "the entry has no field 'message'")
             return DeadLetter(Reason.MALFORMED)

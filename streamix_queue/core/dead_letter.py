@@ -118,7 +118,8 @@ def dead_letter(
     )
     fields = _fields(data, letter_id, now)
     if message is None:
-        for name, value in zip(entry.fields[::2], entry.fields[1::2], strict=False):
+        kept = entry.all_fields
+        for name, value in zip(kept[::2], kept[1::2], strict=False):
             fields += (RAW_PREFIX + name, value)
         return fields
     return [*fields, *attempt.extras]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from streamix_queue.core.attempt import Failure, unleased
 from streamix_queue.core.dead_letter import Origin, dead_letter, unreadable_member
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.wire import FailedAttempt, decode, envelope_of, history_of, unframe
@@ -64,7 +64,7 @@ def cancelled_letter(retry: Delayed, origin: Origin, letter_id: str, now: str) -
     """
     if not retry.message_id:
         return unreadable_member(retry.member, origin, letter_id, now)
-    entry = Entry(b"", retry.source_id.encode(), tuple(unframe(retry.member)[1:]), 1, "inbox", 0.0)
+    entry = entry_of(b"", retry.source_id.encode(), unframe(retry.member)[1:], 1, "inbox", 0.0)
     attempt = unleased(entry)
     attempt.open({})
     attempt.failure = Failure("Cancelled", f"retry {retry.retries} was cancelled by an operator")

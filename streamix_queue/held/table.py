@@ -59,19 +59,22 @@ class HeldTable:
         terms = self._terms
         made: list[Attempt] = []
         replaced = 0
+        key: bytes | None = None
+        held: dict[bytes, Attempt] = {}
         with self._lock:
             for entry in entries:
-                held = self._held.get(entry.key)
-                if held is None:
-                    held = self._held[entry.key] = {}
-                first = held.get(entry.id)
+                if entry.key is not key:  # mostly all are of one stream
+                    key = entry.key
+                    held = self._held.setdefault(key, {})
+                entry_id = entry.id
+                first = held.get(entry_id)
                 if first is not None:
                     if not isinstance(first.outcome, HandBack):
                         first.lease.take_over(entry, proved_at)
                         continue
                     replaced += 1
                 attempt = Attempt(entry, Lease(entry, terms, entry.deliveries, proved_at))
-                held[entry.id] = attempt
+                held[entry_id] = attempt
                 made.append(attempt)
         self._credits.take(len(made) - replaced)
         return made
@@ -79,12 +82,17 @@ class HeldTable:
     def remove(self, attempts: Iterable[Attempt]) -> None:
         """These are settled, or another's; removing one twice gives no second credit."""
         removed, suspects = 0, False
+        key: bytes | None = None
+        held: dict[bytes, Attempt] = {}
         with self._lock:
             for attempt in attempts:
                 entry = attempt.entry
-                held = self._held.get(entry.key)
-                if held is not None and held.get(entry.id) is attempt:
-                    del held[entry.id]
+                if entry.key is not key:
+                    key = entry.key
+                    held = self._held.get(key, {})
+                entry_id = entry.id
+                if held.get(entry_id) is attempt:
+                    del held[entry_id]
                     removed += 1
                     suspects |= entry.deliveries > 1
         if removed:

@@ -168,6 +168,6 @@ def _creation_link(attempt: Attempt) -> list[Link]:
 
 def _creation_of(attempt: Attempt) -> SpanContext | None:
     """Of an attempt that is not decoded yet."""
-    _, extras, _ = envelope_of(attempt.entry.fields)
+    _, extras, _ = envelope_of(attempt.entry.all_fields)
     creation = trace.get_current_span(extract(extras, baggage=False)).get_span_context()
     return creation if creation.is_valid else None

@@ -21,7 +21,7 @@ from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.backoff import Backoff
 from streamix_queue.core.config import ConsumerConfig
 from streamix_queue.core.dead_letter import Letter, read_letter
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import Entry, entry_of
 from streamix_queue.core.facts import Fact
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.outcome import Policy
@@ -158,7 +158,7 @@ class Workbench:
         for key, entries in self.me.read([self.keys.stream], count, 1):
             for entry_id, fields in entries:
                 assert fields is not None
-                taken.append(Entry(key, entry_id, tuple(fields), 1, "new", time.perf_counter()))
+                taken.append(entry_of(key, entry_id, tuple(fields), 1, "new", time.perf_counter()))
         held: list[Attempt] = self.table.hold(taken, asked_at)
         for attempt in held:
             attempt.open(self._registrations)

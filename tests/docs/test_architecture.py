@@ -22,7 +22,7 @@ from streamix_queue.consuming.crew import Crew
 from streamix_queue.core import commands, facts, outcome
 from streamix_queue.core.attempt import Attempt, unleased
 from streamix_queue.core.config import ConsumerConfig
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.keys import Keys
 from streamix_telemetry import logs, settlement_metrics
 from streamix_telemetry.catalogue import BY_NAME
@@ -194,7 +194,7 @@ def endings(page: str) -> list[str]:
     asked = {name for row in rows.values() for name in quoted(row[0])} - {"Verdict.DROPPED"}
     found += differ({kind.__name__ for kind in get_args(commands.Command)}, sorted(asked))
     for name in samples.keys() & rows.keys():
-        attempt = unleased(Entry(b"s", b"1-1", (), 1, "new", 0.0))
+        attempt = unleased(entry_of(b"s", b"1-1", (), 1, "new", 0.0))
         attempt.close(samples[name])
         label, line = settlement_metrics._outcome_label(attempt), _line_of(attempt)
         if [*quoted(rows[name][2]), *quoted(rows[name][3])] != [label, line]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streamix_queue.core.attempt import Attempt
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import Entry, entry_of
 from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.wire import build
 from streamix_queue.held.channel_lanes import ChannelLanes
@@ -18,7 +18,7 @@ TERMS = Terms(60.0, threading.Lock())
 
 
 def entry(number: int = 0, *, key: bytes = b"s", deliveries: int = 1, fields: Iterable[bytes] = ()) -> Entry:
-    return Entry(key, b"%d-0" % number, tuple(fields), deliveries, "new", time.perf_counter())
+    return entry_of(key, b"%d-0" % number, tuple(fields), deliveries, "new", time.perf_counter())
 
 
 def delivery(event: str, number: int = 0, *, deliveries: int = 1) -> Attempt:

@@ -8,7 +8,7 @@ from collections import deque
 import pytest
 
 from streamix_queue.core.attempt import Attempt, unleased
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.errors import BrokerUnavailable
 from streamix_queue.core.facts import EventPaused, EventResumed, SuspectStarted
 from streamix_queue.core.outcome import PARK
@@ -159,7 +159,7 @@ def inbox_ids(bench: Workbench, event: str = EVENT) -> list[str]:
     for key, entries in peer.read([bench.keys.inbox(event)], 1000, 1):
         for entry_id, fields in entries:
             assert fields is not None
-            attempt = unleased(Entry(key, entry_id, tuple(fields), 1, "inbox", 0.0))
+            attempt = unleased(entry_of(key, entry_id, tuple(fields), 1, "inbox", 0.0))
             attempt.open({})
             assert attempt.message is not None
             assert attempt.message.retries == 0

@@ -14,7 +14,7 @@ from streamix_queue import StreamMessage
 from streamix_queue.admin import Admin, DeadLetterEntry
 from streamix_queue.core.attempt import Failure, unleased
 from streamix_queue.core.dead_letter import Origin, dead_letter
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.wire import MESSAGE, build, encode
 from tests.support.command import COMMAND, environment, streamix
@@ -42,7 +42,7 @@ def planted(server: Server, stream: str) -> dict[str, dict[str, str]]:
             for n, kind in enumerate(order[start : start + 1000], start):
                 message = build(EVENT, {"n": n, "kind": kind}, f"message-{n}", NOW)
                 messages.append((kind, message.id))
-                attempt = unleased(Entry(b"s", b"%d-1" % (n + 1), (), 1, "new", 0.0))
+                attempt = unleased(entry_of(b"s", b"%d-1" % (n + 1), (), 1, "new", 0.0))
                 attempt.raw, attempt.message = encode(message, max_bytes=10_000), message
                 attempt.failure = Failure(kind, KINDS[kind][1].format(n=n), "")
                 fields = dead_letter(attempt, Reason.RETRIES_EXHAUSTED, origin, [], f"letter-{n}", NOW)

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from streamix_queue.core.attempt import Attempt, unleased
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.wire import History
 from streamix_telemetry.delivery_history import published_at, redelivery_cause
 
 
 def attempt(entry_id: bytes = b"1700000000500-0", source: str = "new") -> Attempt:
-    return unleased(Entry(b"s", entry_id, (), 1, source, 0.0))
+    return unleased(entry_of(b"s", entry_id, (), 1, source, 0.0))
 
 
 def test_the_first_entry_of_a_message_says_when_it_was_published() -> None:

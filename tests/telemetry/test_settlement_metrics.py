@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from streamix_queue.core import facts
 from streamix_queue.core.attempt import Attempt, unleased
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import ACK
 from streamix_telemetry.metrics import ConsumerMetrics
@@ -48,7 +48,7 @@ def test_few_and_many_that_are_settled_together_are_counted_alike(count: int) ->
 def _acked(n: int, later_ms: int = 0) -> Attempt:
     now = time.perf_counter()
     published = int((time.time() - 1.0) * 1000)
-    entry = Entry(b"s", f"{published + later_ms}-{n}".encode(), (), 1, "new", now - 0.01)
+    entry = entry_of(b"s", f"{published + later_ms}-{n}".encode(), (), 1, "new", now - 0.01)
     attempt = unleased(entry)
     attempt.message = StreamMessage(str(n), "e", {}, 0, Timestamps("", ""))
     attempt.started_at, attempt.finished_at = now, now + 0.002

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamix_queue.core.attempt import Attempt, Failure, unleased
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.message import StreamMessage, Timestamps
 from streamix_queue.core.outcome import ACK, HAND_OVER, DeadLetter, Reason, RetryLater
 from streamix_queue.core.wire import MESSAGE
@@ -14,7 +14,7 @@ RAW = envelope_of_0_1_0(message_with({"user_id": "123"}, retries=2))
 
 
 def attempt_at(*fields: bytes, deliveries: int = 1) -> Attempt:
-    return unleased(Entry(b"s", b"1-0", fields, deliveries, "new", 0.0))
+    return unleased(entry_of(b"s", b"1-0", fields, deliveries, "new", 0.0))
 
 
 def test_one_that_was_not_opened_has_no_event_and_is_the_first() -> None:

@@ -19,7 +19,7 @@ from streamix_queue.core.dead_letter import (
     trimmed_letter,
     unreadable_member,
 )
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.errors import Malformed
 from streamix_queue.core.outcome import Reason
 from streamix_queue.core.wire import MESSAGE, FailedAttempt, History, with_history
@@ -48,7 +48,7 @@ def opened(fields: list[bytes], entry_id: bytes = b"1713982500001-0") -> Attempt
 
 
 def unopened(fields: list[bytes], entry_id: bytes = b"1713982500001-0") -> Attempt:
-    return unleased(Entry(b"app.events", entry_id, tuple(fields), 1, "new", 0.0))
+    return unleased(entry_of(b"app.events", entry_id, tuple(fields), 1, "new", 0.0))
 
 
 def failed(attempt: Attempt, error: str = "no such user") -> Attempt:

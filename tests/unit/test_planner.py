@@ -17,7 +17,7 @@ from streamix_queue.core import commands
 from streamix_queue.core.attempt import Attempt, Failure
 from streamix_queue.core.commands import Command, Fence
 from streamix_queue.core.dead_letter import Origin, read_letter
-from streamix_queue.core.entry import Entry
+from streamix_queue.core.entry import entry_of
 from streamix_queue.core.keys import Keys
 from streamix_queue.core.lease import Lease, Terms
 from streamix_queue.core.outcome import (
@@ -68,7 +68,7 @@ def delivery(
     **more: Any,
 ) -> Attempt:
     given = fields or [MESSAGE, RAW, *TRACE]
-    entry = Entry(key, b"%d-0" % next(_ids), tuple(given), deliveries, "new", 0.0)
+    entry = entry_of(key, b"%d-0" % next(_ids), tuple(given), deliveries, "new", 0.0)
     attempt = Attempt(entry, Lease(entry, TERMS, deliveries, proved_at, lost, orphan))
     attempt.open({})
     attempt.started_at, attempt.finished_at = 5.0, 5.25
