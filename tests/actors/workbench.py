@@ -104,10 +104,11 @@ class Workbench:
         return self.channel.holdings.events
 
     def __getattr__(self, name: str) -> Any:
-        """A part of the holdings by its name: ``table``, ``lanes``, ``router``, ``endings``, …"""
+        """A part of the holdings (``table``, ``lanes``, …), or what makes an actor (``settler``, …)."""
         if name in ("channel", "_config"):
             raise AttributeError(name)
-        return getattr(self.channel.holdings, name)
+        owner = self.channel if hasattr(Channel, name) else self.channel.holdings
+        return getattr(owner, name)
 
     # --- the world around -------------------------------------------------------------------------
 
@@ -169,15 +170,15 @@ class Workbench:
         self.channel.holdings.name_is_unique = name_is_unique
         return self.channel.fetcher()
 
+    def reclaimer(self, *, max_deliveries: int = 3) -> Reclaimer:
+        self.channel.holdings.config = replace(self._config, max_deliveries=max_deliveries)
+        return self.channel.reclaimer()
+
     def settler(self) -> Settler:
         return self.channel.settler()
 
     def renewer(self) -> Renewer:
         return self.channel.renewer()
-
-    def reclaimer(self, *, max_deliveries: int = 3) -> Reclaimer:
-        self.channel.holdings.config = replace(self._config, max_deliveries=max_deliveries)
-        return self.channel.reclaimer()
 
     def scheduler(self) -> Scheduler:
         return self.channel.scheduler()
