@@ -22,7 +22,7 @@ from streamix_queue.core.wire import (
     decode,
     encode,
     for_retry,
-    fresh_envelope,
+    new_envelope,
     with_history,
 )
 
@@ -174,7 +174,7 @@ def _original(letter: Letter, fields: Fields, now: str) -> bytes:
     data = letter.data
     if data.original_id:
         timestamps = Timestamps(_created_at(letter), now)
-        return fresh_envelope(data.original_id, data.original_event, data.original_data, timestamps)
+        return new_envelope(data.original_id, data.original_event, data.original_data, timestamps)
     if data.reason == Reason.TRIMMED:
         raise NotReplayable("its payload was trimmed away before it could be handled")
     kept = dict(zip(fields[::2], fields[1::2], strict=False)).get(RAW_PREFIX + MESSAGE)

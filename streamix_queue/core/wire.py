@@ -41,8 +41,8 @@ __all__ = [
     "envelope_start",
     "for_retry",
     "frame",
-    "fresh_envelope",
     "history_of",
+    "new_envelope",
     "outline",
     "trace_id",
     "unframe",
@@ -195,7 +195,7 @@ def for_retry(raw: bytes, retries: int, now: str) -> bytes:
     return _encode(envelope)
 
 
-def fresh_envelope(message_id: str, event: str, data: msgspec.Raw, timestamps: Timestamps) -> bytes:
+def new_envelope(message_id: str, event: str, data: msgspec.Raw, timestamps: Timestamps) -> bytes:
     """An envelope with no retries around a payload that is encoded already, kept byte for byte."""
     return _encode(_RawEnvelope(message_id, event, data, 0, timestamps))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamix_queue.core.errors import InvalidMessage, InvalidMessageType, MessageTooLarge
 from streamix_queue.core.message import StreamMessage
-from streamix_queue.core.wire import build, decode, encode, envelope_start, for_retry, fresh_envelope
+from streamix_queue.core.wire import build, decode, encode, envelope_start, for_retry, new_envelope
 from tests.support.json_values import (
     CREATED,
     LATER,
@@ -113,10 +113,10 @@ def test_a_lone_surrogate_is_refused(data: dict[str, Any]) -> None:
 
 
 @given(spelled_envelopes())
-def test_a_fresh_envelope_keeps_a_payload_that_is_encoded_already(drawn: tuple[bytes, bytes]) -> None:
+def test_a_new_envelope_keeps_a_payload_that_is_encoded_already(drawn: tuple[bytes, bytes]) -> None:
     message = decode(drawn[0])
 
-    raw = fresh_envelope("new", message.event, msgspec.Raw(drawn[1]), message.timestamps)
+    raw = new_envelope("new", message.event, msgspec.Raw(drawn[1]), message.timestamps)
 
     assert b'"data":' + drawn[1] + b',"retries":0,' in raw
     assert repr(decode(raw)) == repr(StreamMessage("new", message.event, message.data, 0, message.timestamps))
