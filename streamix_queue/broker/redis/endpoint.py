@@ -41,7 +41,7 @@ class Endpoint:
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        self.where = redact_url(url)
+        self.where: str = redact_url(url)
         self._sentinel: Sentinel | None = None
         self._service = ""
         scheme = url.partition("://")[0]

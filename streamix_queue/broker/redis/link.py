@@ -38,9 +38,9 @@ class Script:
     """A Lua script and its digest; static text, shipped in the wheel."""
 
     def __init__(self, text: str) -> None:
-        self.text = text.encode()
+        self.text: bytes = text.encode()
         # Redis names scripts by SHA-1; nothing rests on its strength.
-        self.digest = sha1(self.text, usedforsecurity=False).hexdigest().encode()
+        self.digest: bytes = sha1(self.text, usedforsecurity=False).hexdigest().encode()
 
 
 def load_script(name: str) -> Script:
@@ -72,9 +72,9 @@ class Link:
 
     def __init__(self, url: str, timeout_s: float, *, endpoint: Endpoint | None = None) -> None:
         self._endpoint = endpoint or Endpoint(url, timeout_s)
-        self.where = self._endpoint.where
+        self.where: str = self._endpoint.where
         self._connection: Any = None
-        self.opened = 0
+        self.opened: int = 0
         """How often a connection was opened: tells a new one from the one before."""
 
     @property

@@ -35,13 +35,13 @@ class RedisOperator:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         link = self._link = Link(url, timeout_s)
-        self.entries = Entries(link)
-        self.groups = Groups(link)
-        self.letters = Letters(link)
-        self.retries = Retries(link)
-        self.retention = Retention(link)
-        self.pauses = Pauses(link)
-        self.checkup = Checkup(link)
+        self.entries: Entries = Entries(link)
+        self.groups: Groups = Groups(link)
+        self.letters: Letters = Letters(link)
+        self.retries: Retries = Retries(link)
+        self.retention: Retention = Retention(link)
+        self.pauses: Pauses = Pauses(link)
+        self.checkup: Checkup = Checkup(link)
 
     def now_ms(self) -> int:
         """Redis' clock, Unix time in ms."""
