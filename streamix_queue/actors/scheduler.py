@@ -31,7 +31,7 @@ class Scheduler(BrokerActor):
     def __init__(self, broker: ConsumerBroker, holdings: Holdings) -> None:
         super().__init__("scheduler", broker, holdings.outage)
         self._holdings = holdings
-        self._nudge: bytes | None = None
+        self._nudge = b""
 
     def step(self) -> None:
         """Move what is due, then wait until the next is."""
@@ -45,7 +45,8 @@ class Scheduler(BrokerActor):
         self.answered()
         self._holdings.pauses.apply(due.paused)
         if due.nudge != self._nudge:
-            if self._nudge is not None:
+            # Of one that was there before us, too: the first sweep may have come before it.
+            if due.nudge:
                 self._holdings.sweep_now()
             self._nudge = due.nudge
         readable = [member for member in due.members if self._readable(member)]

@@ -58,7 +58,7 @@ def test_a_member_of_the_delayed_set_that_is_none_of_ours_blocks_nobody(bench: W
     assert letter.data.reason == "malformed"
 
 
-def test_a_nudge_of_another_member_starts_a_sweep_and_an_old_one_does_not(bench: Workbench) -> None:
+def test_a_nudge_of_another_member_starts_one_sweep(bench: Workbench) -> None:
     peer, scheduler = bench.broker("peer"), bench.scheduler()
     bench.publish()
     ((_, ((entry_id, _),)),) = peer.read([bench.keys.stream], 1, 1)
@@ -72,6 +72,19 @@ def test_a_nudge_of_another_member_starts_a_sweep_and_an_old_one_does_not(bench:
     scheduler.run_once()
 
     assert not bench.sweep_asked.is_set()
+
+
+def test_a_nudge_between_the_first_sweep_and_the_first_look_is_not_missed(bench: Workbench) -> None:
+    """Fails when a member that starts while another stops waits for its next sweep."""
+    peer, reclaimer, scheduler = bench.broker("peer"), bench.reclaimer(), bench.scheduler()
+    bench.publish()
+    ((_, ((entry_id, _),)),) = peer.read([bench.keys.stream], 1, 1)
+    reclaimer.run_once()
+    peer.settle([commands.HandBack([Fence(bench.keys.stream, entry_id, 1, or_absent=True)], 60_000)])
+
+    scheduler.run_once()
+
+    assert bench.sweep_asked.is_set()
 
 
 def test_all_that_is_held_is_renewed(bench: Workbench) -> None:
