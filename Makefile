@@ -37,9 +37,10 @@ demo: $(READY) ## See a message go round, fail, retry, be dead-lettered and repl
 	$(BIN)/streamix demo $(ARGS)
 
 # In the order of the files: xdist would begin those with few tests last, and they take longest.
+# Three at a time on two cores: the suite waits more than it computes.
 .PHONY: test
 test: $(READY) servers ## Run the test suite (ARGS='-k name', ARGS='--server valkey9')
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Check style and formatting
