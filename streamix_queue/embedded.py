@@ -164,7 +164,7 @@ class EmbeddedServer:
             self._owner_pid = os.getpid()
             try:
                 self._start()
-            except BaseException:
+            except BaseException:  # Ctrl-C as well: the server would outlive us
                 self.stop()
                 raise
             atexit.register(self.stop)

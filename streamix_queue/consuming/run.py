@@ -105,7 +105,7 @@ class Run:
             self.channel.announce()
             self.supervisor.start()
             self._begin_to_supervise()
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: the connections and the port were had by now
             self._session.close()
             raise
 

@@ -55,7 +55,7 @@ def _connect(address: Address) -> socket.socket:
     try:
         connection.settimeout(_PROBE_TIMEOUT_S)
         connection.connect(str(address))
-    except BaseException:
+    except BaseException:  # Ctrl-C as well: nobody else knows of the socket
         connection.close()
         raise
     return connection

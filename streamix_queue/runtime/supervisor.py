@@ -159,7 +159,7 @@ class Supervisor:
         try:
             for child in self._by_stage():
                 self._start(child)
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: those that run would keep the process alive
             self._end()
             raise
 

@@ -7,17 +7,14 @@ does not know is absent, never 0: old servers lose it after an XDEL, so alerts g
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from opentelemetry import context as otel_context
-from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector
 
 from streamix_queue.broker.redis.group_backlog import BacklogReader, GroupBacklog
 from streamix_queue.core.errors import StreamixError
@@ -25,6 +22,7 @@ from streamix_queue.core.keys import Keys
 from streamix_telemetry import catalogue
 from streamix_telemetry.catalogue import CATALOGUE
 from streamix_telemetry.metric_kinds import Metric, Sample
+from streamix_telemetry.per_registry import PerRegistry, RegistryCollector
 from streamix_telemetry.registry_store import family
 from streamix_telemetry.trace_context import suppressed
 
@@ -55,7 +53,7 @@ class Target:
     memory: bool = False
 
 
-class BacklogCollector(Collector):
+class BacklogCollector(RegistryCollector):
     """Reports on any number of groups. Thread-safe; never raises, and takes two seconds at most."""
 
     def __init__(self) -> None:
@@ -65,7 +63,6 @@ class BacklogCollector(Collector):
         self._kept_until = 0.0
         self._reader: _Reader | None = None
         self._collecting = threading.Lock()  # one read at a time; a scrape meanwhile waits for its answer
-        _collectors.add(self)
 
     def watch(self, target: Target) -> None:
         """Report on ``target`` from now on."""
@@ -84,7 +81,7 @@ class BacklogCollector(Collector):
                 self._reader = None
                 reader.retire()
 
-    def forget_all(self) -> None:
+    def begin_anew(self) -> None:
         """In a child after a fork: what the parent watches, and its sockets, are the parent's."""
         self._lock, self._collecting = threading.Lock(), threading.Lock()
         self._targets, self._kept, self._reader = [], [], None
@@ -267,30 +264,4 @@ def _oldest(ages: Iterable[float | None]) -> float:
     return max((age for age in ages if age is not None), default=0.0)
 
 
-# --- one collector for each registry -------------------------------------------------------------
-
-_collectors: weakref.WeakSet[BacklogCollector] = weakref.WeakSet()
-_by_registry: weakref.WeakKeyDictionary[CollectorRegistry, BacklogCollector] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()  # guards the two above
-
-
-def backlog_for(registry: CollectorRegistry = REGISTRY) -> BacklogCollector:
-    """The collector of ``registry``, made and registered at the first call."""
-    with _lock:
-        collector = _by_registry.get(registry)
-        if collector is None:
-            collector = BacklogCollector()
-            registry.register(collector)
-            _by_registry[registry] = collector
-        return collector
-
-
-def _forked() -> None:
-    # The consumers and the sockets are the parent's; a lock may be held by a thread that is not here.
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
-    for collector in list(_collectors):
-        collector.forget_all()
-
-
-os.register_at_fork(after_in_child=_forked)
+backlog_for: Final = PerRegistry(BacklogCollector)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
@@ -63,7 +64,7 @@ class Metric:
 
 
 @dataclass(frozen=True, eq=False)
-class Counted(Metric, Generic[_Cell]):
+class Counted(Metric, ABC, Generic[_Cell]):
     """A metric that this process counts.
 
     Attributes:
@@ -75,9 +76,9 @@ class Counted(Metric, Generic[_Cell]):
     owner: Owner | None = None
     values: tuple[str, ...] = ()
 
+    @abstractmethod
     def cell(self) -> _Cell:
         """A new place to count in."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate, chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import redis
-from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,13 +16,13 @@ from prometheus_client.core import (
     InfoMetricFamily,
 )
 from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 from streamix_queue.__about__ import __version__
 from streamix_telemetry.catalogue import CATALOGUE, OTHER
 from streamix_telemetry.metric_kinds import Counted, Counter, Histogram, Info, Metric, Owner, Sample
+from streamix_telemetry.per_registry import PerRegistry, RegistryCollector
 
 __all__ = ["GaugeSource", "OwnCells", "Store", "family", "store_for"]
 
@@ -36,7 +33,7 @@ GaugeSource = Callable[[], Iterable[Sample]]
 _Cell = TypeVar("_Cell")
 
 
-class Store(Collector):
+class Store(RegistryCollector):
     """All cells and gauges of one registry. Who makes or writes a cell holds ``lock``."""
 
     def __init__(self) -> None:
@@ -44,7 +41,6 @@ class Store(Collector):
         self._cells: dict[Metric, dict[tuple[str, ...], Any]] = {}
         self._sources: list[GaugeSource] = []
         self._error_types: set[str] = {""}
-        _stores.add(self)
 
     # --- cells ----------------------------------------------------------------------------------
 
@@ -81,8 +77,9 @@ class Store(Collector):
         if source in self._sources:
             self._sources.remove(source)
 
-    def forget_sources(self) -> None:
-        """Ask none of them any more."""
+    def begin_anew(self) -> None:
+        """In a child after a fork: it counts on, and the gauges of the parent's consumers are gone."""
+        self.lock = threading.Lock()
         self._sources = []
 
     # --- the page -------------------------------------------------------------------------------
@@ -215,32 +212,4 @@ def _build() -> dict[str, str]:
     return {"version": __version__, "python": platform.python_version(), "redis_py": redis.__version__}
 
 
-# --- one store for each registry -----------------------------------------------------------------
-
-_stores: weakref.WeakSet[Store] = weakref.WeakSet()
-_by_registry: weakref.WeakKeyDictionary[CollectorRegistry, Store] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()  # guards the two above
-
-
-def store_for(registry: CollectorRegistry = REGISTRY) -> Store:
-    """The store of ``registry``, made and registered at the first call."""
-    with _lock:
-        store = _by_registry.get(registry)
-        if store is None:
-            store = Store()
-            registry.register(store)
-            _by_registry[registry] = store
-        return store
-
-
-def _forked() -> None:
-    # A lock that another thread held at the fork stays locked for ever in the child, and the
-    # consumers whose gauges these are run in the parent.
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
-    for store in list(_stores):
-        store.lock = threading.Lock()
-        store.forget_sources()
-
-
-os.register_at_fork(after_in_child=_forked)
+store_for: Final = PerRegistry(Store)

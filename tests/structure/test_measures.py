@@ -31,7 +31,7 @@ BARS = {
     "tests for an error's text in broker, errors.py apart": 0,
     "methods groups() in broker": 0,
     "methods groups() in admin": 3,
-    "fork handling: register_at_fork": 4,
+    "fork handling: register_at_fork": 3,
     "fork handling: pid comparisons": 4,
 }
 

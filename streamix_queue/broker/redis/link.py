@@ -152,7 +152,7 @@ class Link:
         except _BROKEN as error:
             self.close()
             raise classify(error, self.where) from None
-        except BaseException:
+        except BaseException:  # Ctrl-C: the next command would read the replies to this one
             self.close()
             raise
         if moved:

@@ -31,39 +31,29 @@ def stream_options(command: F) -> F:
 
 def redis_url_option(command: F) -> F:
     """``redis_url``: the server."""
-    return click.option(
-        "--redis-url",
-        metavar="URL",
-        envvar=_DECLARED["redis_url"].variables,
-        default=ConsumerConfig.redis_url,
-        show_envvar=True,
-        show_default=True,
-        help="The server. A password is better put into the environment than on a command line.",
-    )(command)
+    about = "The server. A password is better put into the environment than on a command line."
+    return _option("redis_url", "URL", about, default=ConsumerConfig.redis_url, show_default=True)(command)
 
 
 def stream_option(command: F) -> F:
     """``stream``: the stream."""
-    return click.option(
-        "--stream",
-        metavar="NAME",
-        envvar=_DECLARED["stream"].variables,
-        default=ConsumerConfig.stream,
-        show_envvar=True,
-        show_default=True,
-        help="The stream.",
-    )(command)
+    return _option("stream", "NAME", "The stream.", default=ConsumerConfig.stream, show_default=True)(command)
 
 
 def group_option(help: str) -> Callable[[F], F]:  # noqa: A002 - click's own word for it
     """``group``: a consumer group, None if none is named."""
+    return _option("group", "NAME", help, shell_complete=complete_groups)
+
+
+def _option(name: str, metavar: str, help: str, **others: Any) -> Callable[[F], F]:  # noqa: A002 - as above
+    """An option of a consumer's, with the environment variables that are declared for it."""
     return click.option(
-        "--group",
-        metavar="NAME",
-        envvar=_DECLARED["group"].variables,
+        f"--{name.replace('_', '-')}",
+        metavar=metavar,
+        envvar=_DECLARED[name].variables,
         show_envvar=True,
-        shell_complete=complete_groups,
         help=help,
+        **others,
     )
 
 
