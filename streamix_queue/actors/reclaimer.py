@@ -15,6 +15,7 @@ from streamix_queue.actors.lost_replies import pick_up_lost
 from streamix_queue.actors.suspects import SETTLE_S, Suspects
 from streamix_queue.broker.protocol import Claimed, ConsumerBroker
 from streamix_queue.core import commands
+from streamix_queue.core.answer_times import AnswerTimes
 from streamix_queue.core.commands import Fence
 from streamix_queue.core.dead_letter import trimmed_letter
 from streamix_queue.core.entry import Entry, entry_of
@@ -29,7 +30,7 @@ _PAGE = 100
 _START = b"0-0"
 _MAX_UNMARKED = 10_000
 _CROWDED_S = 0.05
-_GRACE_S = 1.5
+_SHORTEST_GRACE_S = 1.5
 
 
 class Reclaimer(BrokerActor):
@@ -42,6 +43,7 @@ class Reclaimer(BrokerActor):
         self._suspects = Suspects(broker, holdings, lanes)
         self._lease_ms = round(holdings.lease_s * 1000)
         self._every_s = holdings.lease_s / 3
+        self._grace_s = max(_SHORTEST_GRACE_S, min(self._every_s, 5.0))
         # Kept between sweeps: from the start each time, busy entries at the head would for ever
         # hide an idle one at the tail, since XAUTOCLAIM looks at ten times COUNT at most.
         self._cursors = dict.fromkeys(holdings.streams, _START)
@@ -49,7 +51,7 @@ class Reclaimer(BrokerActor):
         self._next_sweep = 0.0
         self._may_have_lost_a_reply = False
         self._was_away = False
-        self._usual_ping_s = 0.0
+        self._answers = AnswerTimes(self._every_s / 2)
 
     def step(self) -> None:
         """Start a suspect if there is room, sweep if it is time, else wait."""
@@ -69,7 +71,7 @@ class Reclaimer(BrokerActor):
             self._pick_up_lost_replies()
         self._may_have_lost_a_reply = False
         if not self._redis_was_there():
-            return max(_GRACE_S, min(self._every_s, 5.0))
+            return self._grace_s
         self._mark_trimmed()
         for key, cursor in list(self._cursors.items()):
             room = self._room()
@@ -84,6 +86,8 @@ class Reclaimer(BrokerActor):
                 self._may_have_lost_a_reply = True
                 raise
             self.answered()
+            if claimed.late:
+                return self._grace_s
             self._cursors[key] = claimed.cursor
             self._note_trimmed(key, claimed.trimmed)
             self._mark_trimmed()
@@ -104,7 +108,9 @@ class Reclaimer(BrokerActor):
         """One page of what others left behind on ``key``, held when this returns."""
         with self._holdings.table.arriving:
             asked_at = time.monotonic()
-            claimed = self.broker.reclaim(key, self._lease_ms, cursor, count)
+            claimed = self.broker.reclaim(
+                key, self._lease_ms, cursor, count, self._answers.latest_ms(asked_at)
+            )
             read_at = time.perf_counter()
             taken = [
                 entry_of(key, entry_id, fields, deliveries, "reclaim", read_at)
@@ -119,14 +125,11 @@ class Reclaimer(BrokerActor):
         Meanwhile nobody could renew, and every lease looks lapsed. The owners try again within
         a second or so: they go first, or each would lose what the others hold.
         """
-        asked = time.monotonic()
-        self.broker.ping()
-        took = time.monotonic() - asked
-        # More than usual: over a link that is always slow somebody has to reclaim as well.
-        stood_still = took > max(self._every_s / 2, 3 * self._usual_ping_s)
-        self._usual_ping_s += (took - self._usual_ping_s) * 0.3
+        asked_at = time.monotonic()
+        server_ms = self.broker.server_ms()
+        as_usual = self._answers.note(asked_at, time.monotonic(), server_ms)
         was_away, self._was_away = self._was_away, False
-        return not (was_away or stood_still)
+        return as_usual and not was_away
 
     def on_transient(self, error: BaseException, attempt: int) -> float:
         """As all, and remember it for the next sweep."""

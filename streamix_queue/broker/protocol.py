@@ -66,6 +66,8 @@ class Claimed:
     entries: list[Taken]
     trimmed: list[bytes]
     """Ids whose payload is gone; they are pending no more."""
+    late: bool = False
+    """The server came to it too late, and nothing was taken."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,8 @@ class ConsumerBroker(UpkeepBroker, Protocol):
         """
         ...
 
-    def ping(self) -> None:
-        """Ask for nothing but an answer."""
+    def server_ms(self) -> int:
+        """The server's clock: Unix time in ms."""
         ...
 
     def ensure_group(self, key: bytes, start: str) -> int | None:
@@ -199,8 +201,14 @@ class ConsumerBroker(UpkeepBroker, Protocol):
         """Renew leases (entry id, delivery count); a `Standing` for each."""
         ...
 
-    def reclaim(self, key: bytes, min_idle_ms: int, cursor: bytes, count: int) -> Claimed:
-        """Take over entries that were idle for ``min_idle_ms``; counts a delivery."""
+    def reclaim(
+        self, key: bytes, min_idle_ms: int, cursor: bytes, count: int, latest_ms: int | None = None
+    ) -> Claimed:
+        """Take over entries that were idle for ``min_idle_ms``; counts a delivery.
+
+        Nothing is taken if the server comes to it later than ``latest_ms`` by its clock: it stood
+        still, and nobody could renew.
+        """
         ...
 
     def own_pending(self, key: bytes, limit: int) -> list[tuple[bytes, int]]:

@@ -266,17 +266,18 @@ def test_after_an_outage_the_owners_of_entries_renew_before_anybody_reclaims(ben
     assert len(bench.table) == 1
 
 
-def slow_ping(monkeypatch: pytest.MonkeyPatch, reclaimer: Reclaimer) -> None:
-    """Let each ping take a lease, by the clock."""
-    ping, clock = reclaimer.broker.ping, time.monotonic
+def slow_answers(monkeypatch: pytest.MonkeyPatch, reclaimer: Reclaimer) -> None:
+    """Let each answer take a lease, by the clock."""
+    ask, clock = reclaimer.broker.server_ms, time.monotonic
     late = 0.0
 
-    def ping_for_long() -> None:
+    def ask_for_long() -> int:
         nonlocal late
-        ping()
+        answer = ask()
         late += LEASE_S
+        return answer
 
-    monkeypatch.setattr(reclaimer.broker, "ping", ping_for_long)
+    monkeypatch.setattr(reclaimer.broker, "server_ms", ask_for_long)
     monkeypatch.setattr(time, "monotonic", lambda: clock() + late)
 
 
@@ -285,7 +286,7 @@ def test_when_redis_stood_still_the_owners_of_entries_renew_before_anybody_recla
 ) -> None:
     leave_behind(bench, 1)
     reclaimer = bench.reclaimer()
-    slow_ping(monkeypatch, reclaimer)
+    slow_answers(monkeypatch, reclaimer)
 
     reclaimer.run_once()
 
@@ -297,11 +298,34 @@ def test_over_a_link_that_is_always_slow_entries_are_reclaimed_all_the_same(
 ) -> None:
     leave_behind(bench, 1)
     reclaimer = bench.reclaimer()
-    slow_ping(monkeypatch, reclaimer)
+    slow_answers(monkeypatch, reclaimer)
 
     for _ in range(4):
         reclaimer.run_once()
 
+    assert len(bench.table) == 1
+
+
+def test_when_redis_stands_still_under_the_sweep_itself_nothing_is_reclaimed(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when only the question before it is looked at: the owners could not renew either."""
+    bench.publish()
+    bench.broker("dead").read([bench.keys.stream], 1, 1)
+    reclaimer = bench.reclaimer()
+    reclaim = reclaimer.broker.reclaim
+
+    def reclaim_late(*args: Any) -> Claimed:
+        bench.later(LEASE_S + 1)
+        return reclaim(*args)
+
+    monkeypatch.setattr(reclaimer.broker, "reclaim", reclaim_late)
+    wait_s = reclaimer.run_once()
+    assert wait_s > 0
+    assert len(bench.table) == 0
+
+    monkeypatch.undo()
+    reclaimer.run_once()
     assert len(bench.table) == 1
 
 

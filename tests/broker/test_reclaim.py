@@ -115,6 +115,22 @@ def test_a_cursor_may_point_at_what_is_pending_no_more(
     assert [i for i, _, _ in got.entries] == [ids[2]]
 
 
+def test_what_the_server_comes_to_too_late_is_not_taken(
+    backend: Backend, me: ConsumerBroker, other: ConsumerBroker
+) -> None:
+    (entry_id,) = backend.leased(other, 1)
+    backend.make_idle(backend.keys.stream, entry_id, LEASE_MS)
+    now = me.server_ms()
+
+    late = me.reclaim(backend.keys.stream, LEASE_MS, b"0-0", 10, now - 1)
+    assert (late.late, late.cursor, late.entries, late.trimmed) == (True, b"0-0", [], [])
+    assert [i for i, _ in other.own_pending(backend.keys.stream, 10)] == [entry_id]
+
+    in_time = me.reclaim(backend.keys.stream, LEASE_MS, b"0-0", 10, now + 60_000)
+    assert [i for i, _, _ in in_time.entries] == [entry_id]
+    assert not in_time.late
+
+
 def test_reclaim_of_an_empty_pending_list(backend: Backend, me: ConsumerBroker) -> None:
     got = me.reclaim(backend.keys.stream, 0, b"0-0", 10)
 

@@ -21,6 +21,7 @@ from streamix_queue.actors.worker import Worker
 from streamix_queue.broker.redis import consumer as redis
 from streamix_queue.broker.redis import settle as redis_settle
 from streamix_queue.broker.redis.link import Script
+from streamix_queue.core.answer_times import AnswerTimes
 from streamix_queue.core.attempt import Attempt
 from streamix_queue.core.entry import Entry
 from streamix_queue.core.lease import Lease, Terms
@@ -154,6 +155,7 @@ def _name_trusted() -> None:
 def _no_grace() -> None:
     """After an outage members reclaim at once, whether the owners could renew or not."""
     _patch(Reclaimer, "_redis_was_there", lambda reclaimer: True)
+    _patch(AnswerTimes, "latest_ms", lambda times, now: None)
 
 
 def _ack_first() -> None:

@@ -73,9 +73,9 @@ class MemoryConsumerBroker:
         with self._server.operation("connect"):
             pass
 
-    def ping(self) -> None:
-        with self._server.operation("ping"):
-            pass
+    def server_ms(self) -> int:
+        with self._server.operation("server_ms"):
+            return self._server.now_ms()
 
     def ensure_group(self, key: bytes, start: str) -> int | None:
         with self._server.operation("ensure_group") as store:
@@ -110,8 +110,12 @@ class MemoryConsumerBroker:
                 taken.append((key, [(id_bytes(i), list(stream.entries[i])) for i in ids]))
         return taken
 
-    def reclaim(self, key: bytes, min_idle_ms: int, cursor: bytes, count: int) -> Claimed:
+    def reclaim(
+        self, key: bytes, min_idle_ms: int, cursor: bytes, count: int, latest_ms: int | None = None
+    ) -> Claimed:
         with self._server.operation("reclaim") as store:
+            if latest_ms is not None and self._server.now_ms() > latest_ms:
+                return Claimed(cursor, [], [], late=True)
             stream, group = store.group(key, self._group)
             following, claimed, deleted = stream.autoclaim(
                 group, self._me, min_idle_ms, parse_id(cursor), count, self._server.now_ms()

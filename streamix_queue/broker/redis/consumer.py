@@ -72,8 +72,9 @@ class RedisConsumerBroker:
         self._link.connect()
         refuse_untagged(self._link, self._keys.stream_name)
 
-    def ping(self) -> None:
-        self._link.call("PING")
+    def server_ms(self) -> int:
+        seconds, micros = self._link.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def ensure_group(self, key: bytes, start: str) -> int | None:
         return ensure_group(self._link, key, self._group, start)
@@ -117,10 +118,16 @@ class RedisConsumerBroker:
         answers: list[int] = self._link.script(_RENEW, [key], self._group, self._consumer, *flat)
         return answers
 
-    def reclaim(self, key: bytes, min_idle_ms: int, cursor: bytes, count: int) -> Claimed:
-        cursor, entries, trimmed = self._link.script(
-            _RECLAIM, [key], self._group, self._consumer, min_idle_ms, cursor, count
+    def reclaim(
+        self, key: bytes, min_idle_ms: int, cursor: bytes, count: int, latest_ms: int | None = None
+    ) -> Claimed:
+        latest = "" if latest_ms is None else latest_ms
+        reply = self._link.script(
+            _RECLAIM, [key], self._group, self._consumer, min_idle_ms, cursor, count, latest
         )
+        if reply is None:
+            return Claimed(cursor, [], [], late=True)
+        cursor, entries, trimmed = reply
         return Claimed(cursor, [tuple(entry) for entry in entries], trimmed)
 
     def own_pending(self, key: bytes, limit: int) -> list[tuple[bytes, int]]:

@@ -1,7 +1,10 @@
 -- XAUTOCLAIM with what it does not tell: the delivery count of each entry, and on Redis 6.2
 -- the ids whose payload was trimmed away.
+-- Nothing is taken after latest_ms (if there is one): the server stood still, and nobody could renew.
 -- KEYS source
--- ARGV group consumer min_idle_ms cursor count
+-- ARGV group consumer min_idle_ms cursor count latest_ms
+-- uses: clock
+if ARGV[6] ~= '' and now_ms() > tonumber(ARGV[6]) then return false end
 local found = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'JUSTID')
 local entries, trimmed = {}, found[3] or {}
 for _, id in ipairs(found[2]) do
