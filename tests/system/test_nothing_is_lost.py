@@ -48,10 +48,12 @@ def test_a_process_killed_around_its_ack_costs_one_duplicate_of_what_was_not_ack
 ) -> None:
     """Fails when the ack comes before the handler ends (mutant ack_first)."""
     with Fleet(any_server, stream, tmp_path, claim_idle_ms=600) as fleet:
-        messages = fleet.publish_many([{}] * 10)
-        victim = fleet.launch(failpoint=f"{when}_ack", prefetch=10)
+        gate = fleet.gate()
+        messages = fleet.publish_many([gate(), *[{}] * 9])  # the first is still running when it is killed
+        victim = fleet.launch(failpoint=f"{when}_ack", prefetch=10, concurrency=2)
         assert victim.wait(20) == -9
         done = {record["message_id"] for record in fleet.records("finished")}
+        gate.open()
         fleet.start()
         fleet.rest()
         report = fleet.report(max_starts=2, max_duplicates=len(done))
