@@ -126,7 +126,7 @@ class Reclaimer(BrokerActor):
         a second or so: they go first, or each would lose what the others hold.
         """
         asked_at = time.monotonic()
-        server_ms = self.broker.server_ms()
+        server_ms = self.broker.now_ms()
         as_usual = self._answers.note(asked_at, time.monotonic(), server_ms)
         was_away, self._was_away = self._was_away, False
         return as_usual and not was_away

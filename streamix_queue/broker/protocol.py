@@ -171,8 +171,8 @@ class ConsumerBroker(UpkeepBroker, Protocol):
         """
         ...
 
-    def server_ms(self) -> int:
-        """The server's clock: Unix time in ms."""
+    def now_ms(self) -> int:
+        """The server's clock, Unix time in ms."""
         ...
 
     def ensure_group(self, key: bytes, start: str) -> int | None:

@@ -268,7 +268,7 @@ def test_after_an_outage_the_owners_of_entries_renew_before_anybody_reclaims(ben
 
 def slow_answers(monkeypatch: pytest.MonkeyPatch, reclaimer: Reclaimer) -> None:
     """Let each answer take a lease, by the clock."""
-    ask, clock = reclaimer.broker.server_ms, time.monotonic
+    ask, clock = reclaimer.broker.now_ms, time.monotonic
     late = 0.0
 
     def ask_for_long() -> int:
@@ -277,7 +277,7 @@ def slow_answers(monkeypatch: pytest.MonkeyPatch, reclaimer: Reclaimer) -> None:
         late += LEASE_S
         return answer
 
-    monkeypatch.setattr(reclaimer.broker, "server_ms", ask_for_long)
+    monkeypatch.setattr(reclaimer.broker, "now_ms", ask_for_long)
     monkeypatch.setattr(time, "monotonic", lambda: clock() + late)
 
 

@@ -120,7 +120,7 @@ def test_what_the_server_comes_to_too_late_is_not_taken(
 ) -> None:
     (entry_id,) = backend.leased(other, 1)
     backend.make_idle(backend.keys.stream, entry_id, LEASE_MS)
-    now = me.server_ms()
+    now = me.now_ms()
 
     late = me.reclaim(backend.keys.stream, LEASE_MS, b"0-0", 10, now - 1)
     assert (late.late, late.cursor, late.entries, late.trimmed) == (True, b"0-0", [], [])

@@ -78,7 +78,7 @@ def test_a_method_is_one_round_trip_unless_the_protocol_says_otherwise(
     fence, member = or_absent(key, entry_id), frame([EVENT.encode(), *FIELDS])
     entry = [b"message", b'{"id":"m1"}']
     calls: dict[str, Callable[[], object]] = {
-        "server_ms": me.server_ms,
+        "now_ms": me.now_ms,
         "ensure_group": lambda: me.ensure_group(key, "0"),
         "read": lambda: me.read([key], 1, 0),
         "settle": lambda: me.settle([retry_later(fence), dead_letter(fence), hand_back(fence)]),
@@ -237,7 +237,7 @@ def test_a_server_that_is_away_is_told_by_every_call_until_it_is_back(durable: R
         with pytest.raises(BrokerUnavailable):
             durable.consumer().connect()
         with pytest.raises(BrokerUnavailable):
-            me.server_ms()
+            me.now_ms()
         me.interrupt()
         me.abort()
 

@@ -73,8 +73,8 @@ class MemoryConsumerBroker:
         with self._server.operation("connect"):
             pass
 
-    def server_ms(self) -> int:
-        with self._server.operation("server_ms"):
+    def now_ms(self) -> int:
+        with self._server.operation("now_ms"):
             return self._server.now_ms()
 
     def ensure_group(self, key: bytes, start: str) -> int | None:

@@ -72,9 +72,8 @@ class RedisConsumerBroker:
         self._link.connect()
         refuse_untagged(self._link, self._keys.stream_name)
 
-    def server_ms(self) -> int:
-        seconds, micros = self._link.call("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+    def now_ms(self) -> int:
+        return self._link.now_ms()
 
     def ensure_group(self, key: bytes, start: str) -> int | None:
         return ensure_group(self._link, key, self._group, start)

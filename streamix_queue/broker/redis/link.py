@@ -183,6 +183,11 @@ class Link:
                 raise
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 
+    def now_ms(self) -> int:
+        """The server's clock, Unix time in ms."""
+        seconds, micros = self.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
     def refusal(self, error: redis.ResponseError) -> BrokerError:
         """The error as one of ours; after one that only another server can serve, the link is closed."""
         kind = _nothing_done(classify(error, self.where))

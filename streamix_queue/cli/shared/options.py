@@ -26,18 +26,10 @@ def examples(*lines: str) -> str:
 
 def stream_options(command: F) -> F:
     """``redis_url`` and ``stream``: which stream of which server."""
-    return redis_url_option(stream_option(command))
-
-
-def redis_url_option(command: F) -> F:
-    """``redis_url``: the server."""
-    about = "The server. A password is better put into the environment than on a command line."
-    return _option("redis_url", "URL", about, default=ConsumerConfig.redis_url, show_default=True)(command)
-
-
-def stream_option(command: F) -> F:
-    """``stream``: the stream."""
-    return _option("stream", "NAME", "The stream.", default=ConsumerConfig.stream, show_default=True)(command)
+    server = "The server. A password is better put into the environment than on a command line."
+    redis_url = _option("redis_url", "URL", server, default=ConsumerConfig.redis_url, show_default=True)
+    stream = _option("stream", "NAME", "The stream.", default=ConsumerConfig.stream, show_default=True)
+    return redis_url(stream(command))
 
 
 def group_option(help: str) -> Callable[[F], F]:  # noqa: A002 - click's own word for it
